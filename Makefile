@@ -1,0 +1,30 @@
+PYTHON ?= python3.11
+STORE ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench clean
+
+# The main job on small data made here: videos, moments, shards, training, probe, report.
+demo: $(READY)
+	$(BIN)/python -m tools.demo --store $(STORE) --out demo
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	@for script in benchmarks/*.py; do $(BIN)/python $$script --json benchmarks/results/$$(basename $$script .py).json; done
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf demo .mypy_cache .pytest_cache .ruff_cache

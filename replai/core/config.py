@@ -1,0 +1,97 @@
+"""Run configs: frozen dataclasses, filled from one YAML file and `key=value` overrides.
+
+A misspelt key is an error that names the nearest right one; it never trains on a default.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from replai.core.errors import UserError
+
+T = TypeVar("T")
+
+
+def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()) -> T:
+    """The `schema` dataclass filled from the YAML file `path`, then from `overrides`.
+
+    Raises UserError for an unreadable file, an unknown key (naming the nearest), a value of the
+    wrong type and a value that the dataclass itself refuses.
+    """
+    known = list(_dotted_keys(schema))
+    from_file = _read_yaml(Path(path))
+    _refuse_unknown_keys(_flatten(from_file), known, str(path))
+    for override in overrides:
+        key, separator, _ = override.partition("=")
+        if not separator:
+            raise UserError(f"{override!r} is no override; write key=value")
+        _refuse_unknown_keys([key], known, "the command line")
+    try:
+        merged = OmegaConf.merge(
+            OmegaConf.structured(schema), from_file, OmegaConf.from_dotlist(list(overrides))
+        )
+        return cast(T, OmegaConf.to_object(merged))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"config {path}: {str(error).splitlines()[0]}") from None
+
+
+def config_yaml(config: Any) -> str:
+    """The resolved `config` as YAML, as it is saved with every run."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """The resolved `config` as plain dicts, lists and scalars."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+
+
+def config_from_dict(schema: type[T], values: dict[str, Any]) -> T:
+    """The `schema` dataclass from what `config_dict` gave."""
+    return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values)))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"no such config file: {path}")
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} holds no mapping of keys to values")
+    return cast(dict[str, Any], loaded)
+
+
+def _dotted_keys(schema: type[Any], prefix: str = "") -> list[str]:
+    hints = get_type_hints(schema)
+    keys: list[str] = []
+    for field in fields(schema):
+        keys.append(prefix + field.name)
+        if is_dataclass(hints[field.name]):
+            keys += _dotted_keys(cast(type[Any], hints[field.name]), f"{prefix}{field.name}.")
+    return keys
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, value in values.items():
+        keys.append(f"{prefix}{name}")
+        if isinstance(value, dict):
+            keys += _flatten(value, f"{prefix}{name}.")
+    return keys
+
+
+def _refuse_unknown_keys(keys: list[str], known: list[str], where: str) -> None:
+    for key in keys:
+        if key in known:
+            continue
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        raise UserError(f"unknown config key {key!r} in {where}; did you mean {nearest[0]!r}?")

@@ -1,0 +1,154 @@
+"""The index of a dataset root: one row a sample, and the header that says the root is finished.
+
+ROOT/index.parquet   a row a sample: where its bytes lie, what the plan must know of it
+ROOT/shards.json     a wids index plus our header; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from replai.core import storage
+from replai.core.errors import UserError
+from replai.core.record import SCHEMA_VERSION
+
+INDEX_NAME = "index.parquet"
+HEADER_NAME = "shards.json"
+
+SCHEMA = pa.schema(
+    [
+        ("shard", pa.int32()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("crc32", pa.uint32()),
+        ("key", pa.string()),
+        ("video_id", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("duration_seconds", pa.float64()),
+        ("num_moments", pa.int32()),
+        ("num_actions", pa.int32()),
+        ("has_audio", pa.bool_()),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What `shards.json` says of a root beyond the list of shards."""
+
+    schema_version: int
+    profile: str
+    """How segments are stored, as in `copy` or `transcode short_side=256 fps=16 gop=8 crf=23`."""
+    margin_seconds: float
+    """Every stored moment has at least this much of its video on both sides."""
+    num_samples: int
+    num_moments: int
+    num_actions: int
+    dataset_hash: str
+    """sha256 over the index; resume refuses another dataset."""
+    verbs: dict[str, str]
+    """Class id (as text) → name, of the verbs that occur."""
+    nouns: dict[str, str]
+
+    def to_fields(self) -> dict[str, Any]:
+        """As plain JSON fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class DatasetIndex:
+    """An opened dataset root. The columns are numpy arrays of `num_samples` rows."""
+
+    root: str
+    header: Header
+    shard_names: tuple[str, ...]
+    shard_sizes: tuple[int, ...]
+    table: pa.Table
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One column as a numpy array [num_samples]."""
+        array: NDArray[Any] = self.table.column(name).to_numpy(zero_copy_only=False)
+        return array
+
+    def shard_url(self, shard: int) -> str:
+        """URL of shard number `shard`."""
+        return storage.join(self.root, self.shard_names[shard])
+
+
+def open_index(root: str) -> DatasetIndex:
+    """Opens the dataset at URL `root`.
+
+    Raises UserError where there is no dataset, an unfinished one, one of a newer schema, or one
+    whose index is not the index that `shards.json` was written with.
+    """
+    fields_ = _read_header_fields(root)
+    ours = fields_.get("replai")
+    if not isinstance(ours, dict):
+        raise UserError(f"{root}/{HEADER_NAME} is a wids index without our header; pack it again")
+    if ours.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{root} has schema version {ours.get('schema_version')}; this software reads "
+            f"{SCHEMA_VERSION}"
+        )
+    header = Header(**ours)
+    table = decode_table(storage.read_bytes(storage.join(root, INDEX_NAME)))
+    if dataset_hash(table) != header.dataset_hash or table.num_rows != header.num_samples:
+        raise UserError(f"{root}: {INDEX_NAME} and {HEADER_NAME} disagree; run the pack again")
+    shards = fields_["shardlist"]
+    return DatasetIndex(
+        root=root,
+        header=header,
+        shard_names=tuple(str(shard["url"]) for shard in shards),
+        shard_sizes=tuple(int(shard["filesize"]) for shard in shards),
+        table=table,
+    )
+
+
+def _read_header_fields(root: str) -> dict[str, Any]:
+    url = storage.join(root, HEADER_NAME)
+    if not storage.exists(url):
+        if storage.is_folder(root):
+            raise UserError(
+                f"{root} is no finished dataset ({HEADER_NAME}, written last, is missing); "
+                "run `sharder pack` to its end"
+            )
+        raise UserError(f"no dataset at {root}: no such folder or bucket")
+    try:
+        loaded = json.loads(storage.read_bytes(url))
+        return dict(loaded)
+    except ValueError:
+        raise UserError(f"{url} is not JSON; run `sharder pack` again") from None
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """`table` as Parquet bytes; equal tables give equal bytes."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def decode_table(data: bytes) -> pa.Table:
+    """The index table in Parquet bytes. Raises UserError if the columns are not the index's."""
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        return table.select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise UserError(f"{INDEX_NAME} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def dataset_hash(table: pa.Table) -> str:
+    """sha256 over the columns that identify the samples' bytes and their order."""
+    digest = hashlib.sha256()
+    for name in ("shard", "offset", "size", "crc32", "num_moments", "num_actions"):
+        digest.update(np.ascontiguousarray(table.column(name).to_numpy()).tobytes())
+    digest.update("\n".join(table.column("key").to_pylist()).encode())
+    return digest.hexdigest()

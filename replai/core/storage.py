@@ -1,0 +1,182 @@
+"""Files on any store, by URL: local paths, s3://, http(s)://, memory:// and what fsspec knows.
+
+The filesystem object is made lazily in each process (s3fs is not fork-safe) by fsspec's own
+instance cache. Credentials, endpoint and region come from where boto3 users keep them: the
+environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, AWS_PROFILE …) or ~/.aws.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from fsspec.core import url_to_fs
+
+from replai.core.errors import UserError
+
+READ_BLOCK_BYTES = 1 << 20
+"""Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
+
+
+def is_local(url: str) -> bool:
+    """Whether `url` names a file of this machine."""
+    return "://" not in url or url.startswith(("file://", "local://"))
+
+
+def local_path(url: str) -> Path:
+    """The path behind a local `url`."""
+    return Path(url.split("://", 1)[1] if "://" in url else url)
+
+
+def join(root: str, *parts: str) -> str:
+    """`parts` below `root`; parts are relative and stay below it."""
+    for part in parts:
+        if part.startswith("/") or ".." in part.split("/") or "://" in part:
+            raise UserError(f"{part!r} is no relative path below {root}")
+    return posixpath.join(root.rstrip("/") or "/", *parts)
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """(fsspec filesystem, path on it) of `url`; refuses `pipe:` and chained URLs."""
+    if url.startswith("pipe:") or "::" in url:
+        raise UserError(f"{url!r}: pipes and chained URLs are refused; give one plain URL")
+    with naming_store_errors(url):
+        fs, path = url_to_fs(url)
+        return fs, str(path)
+
+
+@contextmanager
+def naming_store_errors(url: str) -> Iterator[None]:
+    """Turns what a store says when a thing cannot be had into one line that names `url`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"no such file, folder or bucket: {url}") from None
+    except PermissionError as error:
+        raise UserError(
+            f"access to {url} was refused ({_first_line(error)}); check its permissions and "
+            "the credentials in the environment or profile"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{url}: {_first_line(error)}") from None
+    except (ImportError, ValueError) as error:
+        if "rotocol" not in str(error):
+            raise
+        raise UserError(f"{url}: {_first_line(error)}") from None
+    except Exception as error:
+        if not _is_store_error(error):
+            raise
+        raise UserError(f"the store of {url} does not answer: {_first_line(error)}") from None
+
+
+def _is_store_error(error: Exception) -> bool:
+    """Errors of the S3 and HTTP clients, without importing those clients here."""
+    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def exists(url: str) -> bool:
+    """Whether a file or folder stands at `url`."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        return bool(fs.exists(path))
+
+
+def is_folder(url: str) -> bool:
+    """Whether `url` is a folder (or a prefix with objects below it)."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        return bool(fs.isdir(path))
+
+
+def list_files(url: str) -> list[str]:
+    """URLs of all files below the folder `url`, sorted."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        fs.invalidate_cache()
+        return sorted(
+            str(fs.unstrip_protocol(p)) if not is_local(url) else p for p in fs.find(path)
+        )
+
+
+def file_size(url: str) -> int:
+    """Size in bytes of the file at `url`."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        return int(fs.size(path))
+
+
+def open_input(url: str) -> BinaryIO:
+    """A seekable binary file for reading; a remote one is read by range, never downloaded whole."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        if is_local(url):
+            return cast(BinaryIO, Path(path).open("rb"))
+        return cast(BinaryIO, fs.open(path, "rb", block_size=READ_BLOCK_BYTES))
+
+
+def read_bytes(url: str) -> bytes:
+    """The whole file at `url`."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        return cast(bytes, fs.cat_file(path))
+
+
+def read_range(url: str, offset: int, size: int) -> bytes:
+    """Bytes [offset, offset + size) of the file at `url`, in one request; fewer at its end."""
+    fs, path = filesystem(url)
+    return cast(bytes, fs.cat_file(path, start=offset, end=offset + size))
+
+
+def write_bytes(url: str, data: bytes) -> None:
+    """Writes `url` whole or not at all: a PUT is atomic, a local file is renamed into place."""
+    with naming_store_errors(url):
+        if is_local(url):
+            write_local_atomically(local_path(url), data)
+            return
+        fs, path = filesystem(url)
+        fs.pipe_file(path, data)
+
+
+def write_local_atomically(path: Path, data: bytes) -> None:
+    """Writes a local file by way of a temporary name in the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_files(urls: list[str]) -> None:
+    """Removes the files that exist among `urls`."""
+    for url in urls:
+        fs, path = filesystem(url)
+        with naming_store_errors(url):
+            if fs.exists(path):
+                fs.rm_file(path)
+
+
+def put_file(source: Path, url: str) -> None:
+    """Moves the finished local file `source` to `url`, whole or not at all."""
+    with naming_store_errors(url):
+        if is_local(url):
+            target = local_path(url)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            return
+        fs, path = filesystem(url)
+        fs.put_file(str(source), path)
+        source.unlink()

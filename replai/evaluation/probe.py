@@ -1,0 +1,70 @@
+"""A linear probe: a trained encoder and a random one of the same form, on the same actions."""
+
+from __future__ import annotations
+
+import torch
+
+from replai.checkpoint import load_checkpoint
+from replai.core.config import config_from_dict
+from replai.core.errors import UserError
+from replai.core.index import DatasetIndex, open_index
+from replai.evaluation.config import ProbeConfig
+from replai.evaluation.features import action_features
+from replai.evaluation.linear import accuracies, fit_heads
+from replai.models import Encoders, EncodersConfig
+
+Result = dict[str, dict[str, float]]
+
+
+def run_probe(config: ProbeConfig) -> Result:
+    """`{"trained": {...}, "random": {...}}`, accuracies in percent on the test root's actions."""
+    torch.set_num_threads(config.cpu_threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train, test = open_index(config.train_root), open_index(config.test_root)
+    _refuse_shared_videos(train, test)
+    trained, fresh = _encoders(config)
+    return {
+        name: _probe_encoders(encoders.to(device), train, test, config, device)
+        for name, encoders in (("trained", trained), ("random", fresh))
+    }
+
+
+def _probe_encoders(
+    encoders: Encoders,
+    train: DatasetIndex,
+    test: DatasetIndex,
+    config: ProbeConfig,
+    device: torch.device,
+) -> dict[str, float]:
+    fitted_on = action_features(encoders, train, config, device)
+    num_classes = _num_classes(train, test)
+    heads = fit_heads(fitted_on, num_classes, config.linear, config.seed)
+    return accuracies(heads, action_features(encoders, test, config, device))
+
+
+def _encoders(config: ProbeConfig) -> tuple[Encoders, Encoders]:
+    """(as trained, as a random draw made them) in the form that the checkpoint says."""
+    state = load_checkpoint(config.checkpoint)
+    form = config_from_dict(EncodersConfig, state["config"]["encoders"])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        fresh, trained = Encoders(form), Encoders(form)
+    trained.load_state_dict(state["encoders"])
+    return trained, fresh
+
+
+def _num_classes(train: DatasetIndex, test: DatasetIndex) -> tuple[int, int]:
+    def count(name: str) -> int:
+        ids = [int(i) for index in (train, test) for i in getattr(index.header, name)]
+        return max(ids, default=0) + 1
+
+    return count("verbs"), count("nouns")
+
+
+def _refuse_shared_videos(train: DatasetIndex, test: DatasetIndex) -> None:
+    shared = set(train.column("video_id")) & set(test.column("video_id"))
+    if shared:
+        raise UserError(
+            f"{len(shared)} videos are in both {train.root} and {test.root} (one is "
+            f"{min(shared)}); a probe is tested on other videos than it is trained on"
+        )

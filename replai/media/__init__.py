@@ -1,0 +1,1 @@
+"""Floor 1: encoded bytes → arrays (PyAV). Free of torch."""

@@ -1,0 +1,138 @@
+"""An open media file: its one video stream, its one audio stream, and their common clock.
+
+The clock of a file: seconds, zero at the first frame of the video stream by pts (at the first
+audio sample, in a file without video). pts leave this package only as such seconds.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from replai.core.errors import SampleError
+
+StreamT = TypeVar("StreamT", bound=Stream)
+MediaFile = str | bytes | BinaryIO
+
+# Playlists (hls, concat, dash) would open further files and URLs that an untrusted sample names.
+_FORMATS = "mov,matroska,mpegts,mpeg,avi,wav,w64,flac,mp3,aac,ogg,flv,asf,ivf"
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_BUFFER_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Media:
+    """An open container. `origin` is the clock's zero in seconds of the container's own pts."""
+
+    container: InputContainer
+    video: VideoStream | None
+    audio: AudioStream | None
+    origin: Fraction
+
+    def seconds(self, pts: int, stream: Stream) -> Fraction:
+        """`pts` of `stream`, on the file's clock."""
+        return pts * time_base(stream) - self.origin
+
+    def pts_at(self, seconds: float, stream: Stream) -> int:
+        """The last pts of `stream` at or before `seconds` of the file's clock.
+
+        A microsecond of tolerance: a float that means a frame's own time must find that frame.
+        """
+        return int((Fraction(seconds + 1e-6) + self.origin) // time_base(stream))
+
+    def only(self, kept: Stream) -> None:
+        """From here on, have the demuxer skip every other stream unread."""
+        for stream in self.container.streams:
+            if stream is not kept:
+                stream.discard = Discard.all
+
+
+@contextmanager
+def open_media(file: MediaFile) -> Iterator[Media]:
+    """The open `file`: a path, the bytes of a file, or a seekable binary file object.
+
+    Decoders use one thread each: the workers are the parallelism. Paths are files, never URLs.
+    Raises SampleError, here and from the body, if the bytes are damaged or are not media, and
+    what opening or reading the file itself raises (OSError).
+    """
+    with (
+        _bytes_of(file) as stream,
+        damage_is_sample_error(),
+        av.open(
+            stream,
+            "r",
+            options={"format_whitelist": _FORMATS},
+            metadata_errors="replace",
+            buffer_size=_BUFFER_BYTES,
+        ) as container,
+    ):
+        yield _media(container)
+
+
+@contextmanager
+def damage_is_sample_error() -> Iterator[None]:
+    """FFmpeg's complaints about the data as SampleError; every other exception passes through.
+
+    FFmpeg's ENOMEM is among them: it answers so to damaged headers that declare absurd sizes.
+    Python's own MemoryError is not.
+    """
+    try:
+        yield
+    except FFmpegError as error:
+        raise SampleError(f"does not decode: {error.strerror or type(error).__name__}") from error
+
+
+def time_base(stream: Stream) -> Fraction:
+    """Seconds a tick of `stream`."""
+    if not stream.time_base:
+        raise SampleError(f"stream {stream.index} has no time base")
+    return stream.time_base
+
+
+def start_pts(stream: Stream) -> int:
+    """pts of the first frame of `stream`, by the header; 0 where it is silent on that."""
+    return stream.start_time or 0
+
+
+@contextmanager
+def _bytes_of(file: MediaFile) -> Iterator[BinaryIO]:
+    if isinstance(file, str):
+        with Path(file).open("rb") as opened:
+            yield opened
+    else:
+        yield io.BytesIO(file) if isinstance(file, bytes) else file
+
+
+def _media(container: InputContainer) -> Media:
+    video = _chosen(container.streams.video, container.streams.best("video"))
+    audio = _chosen(container.streams.audio, container.streams.best("audio"))
+    for stream in (video, audio):
+        if stream is not None:
+            stream.codec_context.thread_count = 1
+    clock = video or audio
+    origin = start_pts(clock) * time_base(clock) if clock else Fraction(0)
+    return Media(container, video, audio, origin)
+
+
+def _chosen(streams: tuple[StreamT, ...], best: Stream | None) -> StreamT | None:
+    """FFmpeg's choice among the streams that decode and are not pictures; else the first such."""
+    # PyAV has no codec context for a stream that this FFmpeg cannot decode, whatever its stub says.
+    usable = [s for s in streams if getattr(s, "codec_context", None) and not is_picture(s)]
+    return next((s for s in usable if s is best), next(iter(usable), None))
+
+
+def is_picture(stream: Stream) -> bool:
+    """Whether `stream` is a cover picture or thumbnails rather than video."""
+    return bool(stream.disposition & _PICTURES)

@@ -1,0 +1,46 @@
+"""Both encoders with their inputs: what an objective and a probe are given."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from replai.models.audio_cnn import AudioEncoder, AudioEncoderConfig
+from replai.models.inputs import LogMel, LogMelConfig, VideoInput
+from replai.models.r2plus1d import VideoEncoder, VideoEncoderConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodersConfig:
+    """Sizes of both encoders and the spectrogram between waveform and audio encoder."""
+
+    video: VideoEncoderConfig = field(default_factory=VideoEncoderConfig)
+    """Size of the video encoder."""
+    audio: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
+    """Size of the audio encoder."""
+    log_mel: LogMelConfig = field(default_factory=LogMelConfig)
+    """Waveform to spectrogram."""
+
+
+class Encoders(nn.Module):
+    """The video and the audio encoder, from raw batches to features.
+
+    State keys: `video.*` and `audio.*` as in the released checkpoints, and `log_mel.*`, constants.
+    """
+
+    def __init__(self, config: EncodersConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.video_input = VideoInput()
+        self.log_mel = LogMel(config.log_mel)
+        self.video = VideoEncoder(config.video)
+        self.audio = AudioEncoder(config.audio)
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """Features float [B, video.feature_dim] of video uint8 [B, 3, T, H, W]."""
+        features: Tensor = self.video(self.video_input(video))
+        return features
+
+    def encode_audio(self, waveform: Tensor) -> Tensor:
+        """Features float [B, audio.feature_dim] of waveform float32 [B, 1, samples] in [-1, 1]."""
+        features: Tensor = self.audio(self.log_mel(waveform))
+        return features

@@ -1,0 +1,1 @@
+"""Floor 3: tables and pictures, from files alone."""

@@ -1,0 +1,170 @@
+"""report.html: one page about a run, its probe and the moments it learnt from. From files alone.
+
+python -m replai.report.page --run RUN --probe PROBE --data ROOT -o report.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from replai.core import storage
+from replai.core.config import load_config
+from replai.core.errors import UserError, exits_cleanly
+from replai.core.index import DatasetIndex, open_index
+from replai.models import LogMel, LogMelConfig
+from replai.objectives.moment import AUDIO, VIDEO_AFTER, VIDEO_BEFORE
+from replai.report.plots import moment_strip, probe_bars, training_curves
+from replai.report.probe import COLUMNS
+from replai.stream.collate import AVBatch
+from replai.stream.loader import AVStream, StreamConfig
+from replai.training.config import RunConfig
+from replai.training.learner import Learner
+from replai.training.metrics import METRICS_NAME, read_metrics
+from replai.training.trainer import CONFIG_NAME
+
+NUM_MOMENTS = 6
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
+       color: #222; }
+img { max-width: 100%; } h2 { margin-top: 2.5rem; } table { border-collapse: collapse; }
+td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #ddd; }
+td:first-child, th:first-child { text-align: left; }
+p.note, td.note { color: #666; } pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
+"""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where the page's facts come from."""
+
+    run: Path
+    probe: Path
+    root: str
+
+
+def write_report(inputs: Inputs, output: Path) -> None:
+    """Writes the page to `output`. Raises UserError where a file is missing."""
+    for path in (inputs.run / METRICS_NAME, inputs.run / CONFIG_NAME, inputs.probe):
+        if not path.is_file():
+            raise UserError(f"no such file: {path}; has the run finished?")
+    config = load_config(RunConfig, inputs.run / CONFIG_NAME)
+    rows = read_metrics(inputs.run / METRICS_NAME)
+    result = json.loads(inputs.probe.read_text())
+    index = open_index(inputs.root)
+    sections = [
+        _section("What it saw: moments of interaction in held-out videos", _moments(config, index)),
+        _section("How it learnt", _training(config, rows)),
+        _section("What the features are worth: a linear probe", _probe(result)),
+        _section("The run", f"<pre>{html.escape((inputs.run / CONFIG_NAME).read_text())}</pre>"),
+    ]
+    page = (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>RepLAI run</title>"
+        f"<style>{STYLE}</style><h1>RepLAI run</h1>{''.join(sections)}</html>\n"
+    )
+    storage.write_local_atomically(output, page.encode())
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{body}"
+
+
+def _image(data: bytes, alternative: str) -> str:
+    encoded = base64.b64encode(data).decode()
+    return f"<img alt='{html.escape(alternative)}' src='data:image/png;base64,{encoded}'>"
+
+
+def _moments(config: RunConfig, index: DatasetIndex) -> str:
+    """Strips of a few moments as the stream gives them: clip before, sound, clip after."""
+    objective = Learner(config.encoders, config.objective, config.seed).objective
+    stream = AVStream(
+        index,
+        objective.views,
+        sampling=config.data.sampling,
+        crop=config.data.crop,
+        batch_size=NUM_MOMENTS,
+        num_epochs=1,
+        augment=False,
+        config=StreamConfig(num_workers=0),
+    )
+    batch = next(iter(stream))
+    note = (
+        "<p class='note'>Each row is one moment t that <code>sharder detect</code> found: frames "
+        f"of the clip that ends {config.objective.delta_seconds:g} s before t, the log-mel "
+        "spectrogram of the sound around t (white line), frames of the clip that starts "
+        f"{config.objective.delta_seconds:g} s after t.</p>"
+    )
+    return note + "".join(_strip(batch, row, config.encoders.log_mel) for row in range(len(batch)))
+
+
+def _strip(batch: AVBatch, row: int, log_mel: LogMelConfig) -> str:
+    before, after = (
+        batch.views[name][row].permute(1, 2, 3, 0).numpy() for name in (VIDEO_BEFORE, VIDEO_AFTER)
+    )
+    spectrogram = LogMel(log_mel)(batch.views[AUDIO][row : row + 1])[0, 0].numpy()
+    title = f"{batch.video_ids[row]}, t = {float(batch.seconds[row]):.2f} s"
+    picture = moment_strip(before, after, np.asarray(spectrogram, np.float32), title)
+    return _image(picture, f"moment of interaction in {title}")
+
+
+def _training(config: RunConfig, rows: list[dict[str, float]]) -> str:
+    held_out = [row for row in rows if any(name.startswith("held_out/") for name in row)]
+    facts = ""
+    if held_out:
+        last = held_out[-1]
+        facts = (
+            "<table><tr><th>on held-out videos, after training</th><th>value</th><th>chance</th>"
+            "</tr>"
+            + _fact("direction accuracy (did the sound tell before from after?)",
+                    last.get("held_out/direction_accuracy"), 0.5)
+            + _fact(f"audio → video retrieval R@1 among {config.batch_size}",
+                    last.get("held_out/audio_to_video_recall_at_1"), 1 / config.batch_size)
+            + "</table>"
+        )  # fmt: skip
+    return facts + _image(training_curves(rows), "training curves")
+
+
+def _fact(name: str, value: float | None, chance: float) -> str:
+    if value is None:
+        return ""
+    cells = f"<td>{html.escape(name)}</td><td>{value:.3f}</td><td class='note'>{chance:.3f}</td>"
+    return f"<tr>{cells}</tr>"
+
+
+def _probe(result: dict[str, dict[str, float]]) -> str:
+    head = "".join(f"<th>{column.replace('_', ' ')}</th>" for column in COLUMNS)
+    body = "".join(
+        f"<tr><td>{html.escape(name)}</td>"
+        + "".join(f"<td>{figures[column]:.1f}</td>" for column in COLUMNS)
+        + "</tr>"
+        for name, figures in result.items()
+    )
+    table = f"<table><tr><th>encoder</th>{head}</tr>{body}</table>"
+    note = (
+        "<p class='note'>Accuracy in % on videos that neither the encoder nor the linear heads "
+        "were trained on; the encoders are frozen.</p>"
+    )
+    return table + note + _image(probe_bars(result), "probe accuracies")
+
+
+@exits_cleanly
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Write the report page of a run.")
+    parser.add_argument("--run", type=Path, required=True, help="folder of a run of train.py")
+    parser.add_argument("--probe", type=Path, required=True, help="probe.json of probe.py")
+    parser.add_argument("--data", required=True, help="dataset root to show moments of")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_report(Inputs(arguments.run, arguments.probe, arguments.data), arguments.output)
+    print(f"written: {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

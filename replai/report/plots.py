@@ -1,0 +1,109 @@
+"""Pictures as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+TRAINED, RANDOM = "#2a6f97", "#b5b5b5"
+CURVE_PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("loss", ("loss", "avc", "astc")),
+    ("direction accuracy (chance 0.5)", ("direction_accuracy",)),
+    ("audio → video retrieval R@1", ("audio_to_video_recall_at_1",)),
+    ("learning rate", ("learning_rate",)),
+    ("moments a second", ("moments_per_second",)),
+    ("share of time waiting for data", ("wait_share",)),
+)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    sink = io.BytesIO()
+    figure.savefig(sink, format="png", dpi=110, bbox_inches="tight")
+    return sink.getvalue()
+
+
+def probe_bars(result: dict[str, dict[str, float]]) -> bytes:
+    """Top-1 and top-5 accuracies of each encoder, side by side."""
+    figure = Figure(figsize=(7, 3))
+    axes = figure.subplots()
+    names = list(next(iter(result.values())))
+    width = 0.8 / len(result)
+    for number, (encoder, figures) in enumerate(result.items()):
+        left = np.arange(len(names)) + (number - (len(result) - 1) / 2) * width
+        colour = RANDOM if encoder == "random" else TRAINED
+        bars = axes.bar(left, [figures[n] for n in names], width, label=encoder, color=colour)
+        axes.bar_label(bars, fmt="%.1f", fontsize=8)
+    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_ylabel("accuracy, %")
+    axes.set_ylim(0, 105)
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return png(figure)
+
+
+def training_curves(rows: Sequence[dict[str, float]]) -> bytes:
+    """Loss terms, accuracies and pace over the steps; held-out values as dots."""
+    figure = Figure(figsize=(12, 6))
+    for axes, (title, names) in zip(figure.subplots(2, 3).flat, CURVE_PANELS, strict=True):
+        for name in names:
+            _curve(axes, rows, name)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("step", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return png(figure)
+
+
+def _curve(axes: Axes, rows: Sequence[dict[str, float]], name: str) -> None:
+    train = [(row["step"], row[name]) for row in rows if name in row]
+    held_out = [(row["step"], row[f"held_out/{name}"]) for row in rows if f"held_out/{name}" in row]
+    colour = None
+    if train:
+        colour = axes.plot(*zip(*train, strict=True), label=name)[0].get_color()
+    if held_out:
+        axes.plot(
+            *zip(*held_out, strict=True),
+            "o--",
+            markersize=4,
+            color=colour,
+            label=f"{name}, held out",
+        )
+
+
+def moment_strip(
+    before: NDArray[np.uint8], after: NDArray[np.uint8], log_mel: NDArray[np.float32], title: str
+) -> bytes:
+    """One moment: frames before, the sound's log-mel spectrogram, frames after.
+
+    `before`, `after` uint8 [T, H, W, 3]; `log_mel` float32 [bands, frames] of the window centred
+    on the moment.
+    """
+    figure = Figure(figsize=(13, 2.1))
+    axes = figure.subplots(1, 9, width_ratios=[1, 1, 1, 1, 2.2, 1, 1, 1, 1])
+    for panel, frame in zip(axes[:4], _four(before), strict=True):
+        panel.imshow(frame)
+    for panel, frame in zip(axes[5:], _four(after), strict=True):
+        panel.imshow(frame)
+    axes[4].imshow(log_mel, origin="lower", aspect="auto", cmap="magma")
+    axes[4].axvline(log_mel.shape[1] / 2, color="white", linewidth=1)
+    axes[0].set_title("before", fontsize=9, loc="left")
+    axes[4].set_title(title, fontsize=9)
+    axes[5].set_title("after", fontsize=9, loc="left")
+    for panel in axes:
+        panel.set_xticks([])
+        panel.set_yticks([])
+    figure.tight_layout()
+    return png(figure)
+
+
+def _four(clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    chosen: NDArray[np.uint8] = clip[np.linspace(0, len(clip) - 1, 4).round().astype(int)]
+    return chosen

@@ -1,0 +1,1 @@
+"""Floor 2: dataset root → batches. plan → fetch → unpack → decode → collate."""

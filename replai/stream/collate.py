@@ -1,0 +1,90 @@
+"""Visits → one batch of tensors for one rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from replai.stream.decode import Decoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class AVBatch:
+    """One rank's part of one global batch: b = visits x anchors rows."""
+
+    epoch: int
+    batch: int
+    views: dict[str, Tensor]
+    """Video: uint8 [b, 3, T, H, W] in 0..255 (channels last in memory); audio: float32
+    [b, 1, samples] in -1..1."""
+    keys: tuple[str, ...]
+    """Sample keys [b]."""
+    video_ids: tuple[str, ...]
+    seconds: Tensor
+    """Anchor times, float64 [b], on the source videos' clocks."""
+    labels: Tensor
+    """int64 [b, 2]: verb and noun class, -1 where unknown."""
+    positions: Tensor
+    """int64 [b]: the places of the epoch that these rows fill."""
+    audio_coverage: Tensor
+    """float32 [b]: share of the audio windows that had sound in the file; the rest is silence."""
+    valid: Tensor
+    """bool [b]: False for the rows that only pad a probe's last batch."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def pin_memory(self) -> AVBatch:
+        """The batch with its views in pinned memory, for asynchronous copies to a GPU."""
+        pinned = {name: view.pin_memory() for name, view in self.views.items()}
+        return replace(self, views=pinned)
+
+    def views_on(self, device: torch.device) -> dict[str, Tensor]:
+        """The views, copied to `device` without waiting."""
+        return {name: view.to(device, non_blocking=True) for name, view in self.views.items()}
+
+
+def collate(visits: Iterator[Decoded], visits_per_batch: int) -> Iterator[AVBatch]:
+    """Groups consecutive visits of one batch. The plan fills every batch, so none is short."""
+    group: list[Decoded] = []
+    for visit in visits:
+        group.append(visit)
+        if len(group) == visits_per_batch:
+            yield collate_visits(group)
+            group = []
+    assert not group, "the plan gave a batch that is not full"
+
+
+def collate_visits(group: Sequence[Decoded]) -> AVBatch:
+    """One batch of all anchors of all visits in `group`, in order."""
+    first = group[0].place
+    assert {(v.place.epoch, v.place.batch) for v in group} == {(first.epoch, first.batch)}
+    counts = torch.tensor([len(visit.seconds) for visit in group])
+
+    def per_row(values: list[object], dtype: torch.dtype) -> Tensor:
+        return torch.tensor(values, dtype=dtype).repeat_interleave(counts, dim=0)
+
+    return AVBatch(
+        epoch=first.epoch,
+        batch=first.batch,
+        views={name: _stack([visit.views[name] for visit in group]) for name in group[0].views},
+        keys=tuple(v.key for v in group for _ in v.seconds),
+        video_ids=tuple(v.video_id for v in group for _ in v.seconds),
+        seconds=torch.from_numpy(np.concatenate([visit.seconds for visit in group])),
+        labels=per_row([visit.labels for visit in group], torch.int64),
+        positions=per_row([visit.place.position for visit in group], torch.int64),
+        audio_coverage=per_row([visit.audio_coverage for visit in group], torch.float32),
+        valid=per_row([visit.place.valid for visit in group], torch.bool),
+    )
+
+
+def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    """Audio as it is; video [k, T, H, W, 3] seen as [b, 3, T, H, W] without moving a byte."""
+    joined = torch.from_numpy(np.concatenate(arrays))
+    return joined.permute(0, 4, 1, 2, 3) if joined.ndim == 5 else joined

@@ -1,0 +1,49 @@
+"""Bytes → record and media. A range of whole samples is itself a tar stream."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webdataset.tariterators import group_by_keys, tar_file_expander
+
+from replai.core.errors import SampleError
+from replai.core.record import SampleRecord
+from replai.stream.fetch import Fetched
+from replai.stream.plan import Place
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """One sample: its record and its encoded segment. Nothing is unpickled."""
+
+    place: Place
+    ordinal: int
+    key: str
+    record: SampleRecord
+    media: bytes
+
+
+def unpack(fetched: Iterator[Fetched]) -> Iterator[Unpacked]:
+    """Opens each range with webdataset's own tar reader."""
+    for item in fetched:
+        yield unpack_sample(item)
+
+
+def unpack_sample(item: Fetched) -> Unpacked:
+    """The sample in one byte range. Raises SampleError if it is not exactly one whole sample."""
+    source = iter([{"url": "range", "stream": io.BytesIO(item.data)}])
+    try:
+        samples = list(group_by_keys(tar_file_expander(source)))
+        (sample,) = samples
+        record = SampleRecord.from_json(sample["json"])
+        media = bytes(sample["mp4"])
+    except (tarfile.TarError, ValueError, KeyError) as error:
+        raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
+    return Unpacked(item.place, item.ordinal, str(sample["__key__"]), record, media)
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__} {str(error)[:200]}".splitlines()[0]

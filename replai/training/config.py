@@ -1,0 +1,55 @@
+"""Everything a training run is made of: one YAML file fills this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from replai.models import EncodersConfig
+from replai.objectives import ObjectiveConfig
+from replai.stream.crops import CropConfig
+from replai.stream.loader import StreamConfig
+from replai.stream.sampling import SamplingConfig
+from replai.training.optim import OptimConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The dataset and how it is sampled."""
+
+    root: str = "???"
+    """URL of the dataset root that `sharder pack` made."""
+    validation_root: str = ""
+    """Dataset of held-out videos, on which the objective's metrics are logged. Empty: none."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    crop: CropConfig = field(default_factory=CropConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A training run. A config file gives what differs from the paper's defaults here."""
+
+    out: str = "???"
+    """Folder of the run: checkpoints, metrics.jsonl, TensorBoard files, resolved config."""
+    seed: int = 0
+    batch_size: int = 128
+    """Moments in the global batch."""
+    num_epochs: int = 100
+    data: DataConfig = field(default_factory=DataConfig)
+    encoders: EncodersConfig = field(default_factory=EncodersConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    log_every_steps: int = 10
+    checkpoint_every_steps: int = 500
+    """A checkpoint is also written at the end of the run and after Ctrl-C or SIGTERM."""
+    validate_every_epochs: int = 1
+    cpu_threads: int = 1
+    """Threads of torch in each rank where there is no GPU."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "batch_size", "num_epochs", "log_every_steps", "checkpoint_every_steps",
+            "validate_every_epochs", "cpu_threads",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -1,0 +1,96 @@
+"""What a run says of itself: metrics.jsonl, TensorBoard, one progress line."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from torch.utils.tensorboard import SummaryWriter
+
+METRICS_NAME = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends rows of named numbers to DIR/metrics.jsonl and to TensorBoard files in DIR.
+
+    On resume, rows past the step that is resumed from are dropped: each step stands once.
+    """
+
+    def __init__(self, directory: Path, resumed_step: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / METRICS_NAME
+        kept = [row for row in read_metrics(path) if row["step"] <= resumed_step]
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        self._file: IO[str] = path.open("a")
+        self._board = SummaryWriter(str(directory), purge_step=resumed_step + 1)
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._board.close()
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One row: `values` after `step` steps."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.jsonl; a last line cut short by a crash is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+class Pace:
+    """Moments a second, and the share of time spent waiting for data, since the last question."""
+
+    def __init__(self, waited_seconds: float = 0.0) -> None:
+        self._moments = 0
+        self._waited_before = waited_seconds
+        self._started = time.perf_counter()
+
+    def count(self, moments: int) -> None:
+        """Counts moments that went through the model."""
+        self._moments += moments
+
+    def since_last(self, waited_seconds: float) -> dict[str, float]:
+        """The figures; `waited_seconds` is the run's total so far."""
+        now = time.perf_counter()
+        elapsed = max(now - self._started, 1e-9)
+        figures = {
+            "moments_per_second": self._moments / elapsed,
+            "wait_share": (waited_seconds - self._waited_before) / elapsed,
+        }
+        self._moments, self._waited_before, self._started = 0, waited_seconds, now
+        return figures
+
+
+def progress_line(step: int, num_steps: int, seconds_left: float, values: dict[str, float]) -> str:
+    """One line: where the run stands, how it goes, how long it will still take."""
+    named = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return f"step {step}/{num_steps}  {named}  left {_clock(seconds_left)}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

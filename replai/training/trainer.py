@@ -1,0 +1,265 @@
+"""The training loop. It names no objective and no dataset: the config does."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from replai.checkpoint import load_checkpoint, save_checkpoint
+from replai.core.config import config_dict, config_yaml
+from replai.core.errors import UserError
+from replai.core.index import open_index
+from replai.objectives import ObjectiveOutput
+from replai.stream.collate import AVBatch
+from replai.stream.loader import AVStream, Share
+from replai.stream.plan import StreamState
+from replai.training.config import RunConfig
+from replai.training.learner import Learner
+from replai.training.metrics import MetricsLog, Pace, progress_line
+from replai.training.optim import (
+    gradient_norm,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
+from replai.training.ranks import Ranks
+
+CHECKPOINT_NAME = "checkpoint.pt"
+CONFIG_NAME = "config.yaml"
+MAY_CHANGE_ON_RESUME = (
+    "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
+    "data.root", "data.validation_root", "data.stream",
+)  # fmt: skip
+NOT_ON_SCREEN = {"gradient_norm", "learning_rate"}
+
+
+class Trainer:
+    """One rank of one run, from its config to its last checkpoint."""
+
+    def __init__(self, config: RunConfig, ranks: Ranks) -> None:
+        """Opens the data and builds the model; continues from the run's checkpoint, if any."""
+        self.config, self.ranks = config, ranks
+        if ranks.device.type == "cpu":
+            torch.set_num_threads(config.cpu_threads)
+        self.learner = Learner(config.encoders, config.objective, config.seed).to(ranks.device)
+        self.stream = self._stream(config.data.root, config.num_epochs, augment=True)
+        self.num_steps = self.stream.batches_per_epoch * config.num_epochs
+        self.optimizer = make_optimizer(self.learner, config.optim)
+        self.step = 0
+        self.nonfinite = torch.zeros((), device=ranks.device)
+        self.stop_signal = 0
+        self.log: MetricsLog | None = None
+        self.pace = Pace()
+        self._resume()
+        self.model: nn.Module = self.learner
+        if ranks.world_size > 1:
+            self.model = DistributedDataParallel(
+                self.learner, device_ids=[ranks.device] if ranks.device.type == "cuda" else None
+            )
+
+    def train(self) -> None:
+        """Trains to the end of the last epoch, or to a signal to stop; writes a checkpoint then."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._stopping_on_signals())
+            self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
+            self.pace = Pace()
+            for batch in self.stream:
+                output, norm = self.train_step(batch)
+                self.pace.count(self.config.batch_size)
+                if self._due(self.config.log_every_steps):
+                    self._report(output, norm, batch.epoch)
+                if self._epoch_ended() and self._validates(batch.epoch):
+                    self._report_validation(batch.epoch)
+                if self._due(self.config.checkpoint_every_steps):
+                    self.save()
+                if self._told_to_stop():
+                    break
+            self.save()
+        if self.stop_signal:
+            raise KeyboardInterrupt
+
+    def train_step(self, batch: AVBatch) -> tuple[ObjectiveOutput, Tensor]:
+        """One step on one batch; returns the loss and the norm of the gradient, on the device."""
+        self.model.train()
+        views = batch.views_on(self.ranks.device)
+        set_learning_rate(
+            self.optimizer, learning_rate(self.step, self.num_steps, self.config.optim)
+        )
+        with self._autocast():
+            output: ObjectiveOutput = self.model(views)
+        self.optimizer.zero_grad(set_to_none=True)
+        output.total.backward()  # type: ignore[no-untyped-call]
+        norm = gradient_norm(self.learner.parameters(), self.config.optim.clip_norm)
+        self.nonfinite += ~torch.isfinite(norm)
+        self.optimizer.step()
+        self.step += 1
+        return output, norm
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Means over the held-out moments of the objective's terms and metrics (`held_out/…`)."""
+        stream = self._stream(self.config.data.validation_root, 1, augment=False)
+        self.learner.eval()
+        sums: dict[str, Tensor] = {}
+        for batch in stream:
+            with self._autocast():
+                output = self.learner(batch.views_on(self.ranks.device))
+            for name, value in {**output.terms, **output.metrics}.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        means = {name: value / stream.batches_per_epoch for name, value in sums.items()}
+        return {f"held_out/{name}": value for name, value in self.ranks.mean(means).items()}
+
+    def save(self) -> None:
+        """Writes the checkpoint (first rank), after a look that nothing in it is broken."""
+        self._refuse_nonfinite()
+        if not self.ranks.is_first:
+            return
+        state = {
+            "encoders": self.learner.encoders.state_dict(),
+            "objective": self.learner.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "stream": self.stream.state.to_dict(),
+            "config": config_dict(self.config),
+        }
+        save_checkpoint(str(Path(self.config.out) / CHECKPOINT_NAME), state)
+
+    def _resume(self) -> None:
+        path = Path(self.config.out) / CHECKPOINT_NAME
+        if not path.exists():
+            return
+        state = load_checkpoint(str(path))
+        _refuse_other_config(state["config"], config_dict(self.config), path)
+        self.learner.encoders.load_state_dict(state["encoders"])
+        self.learner.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+        self.stream.load_state(StreamState.from_dict(state["stream"]))
+        if self.ranks.is_first:
+            print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
+
+    def _stream(self, root: str, num_epochs: int, *, augment: bool) -> AVStream:
+        config = self.config
+        return AVStream(
+            open_index(root),
+            self.learner.objective.views,
+            sampling=config.data.sampling,
+            crop=config.data.crop,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            num_epochs=num_epochs,
+            augment=augment,
+            share=Share(rank=self.ranks.rank, world_size=self.ranks.world_size),
+            config=config.data.stream,
+        )
+
+    def _opened_log(self) -> MetricsLog:
+        directory = Path(self.config.out)
+        log = MetricsLog(directory, self.step)
+        (directory / CONFIG_NAME).write_text(config_yaml(self.config))
+        return log
+
+    def _report(self, output: ObjectiveOutput, norm: Tensor, epoch: int) -> None:
+        """One row of metrics and one line on screen; the only place where a step waits for them."""
+        self._refuse_nonfinite()
+        values = {"loss": output.total, **output.terms, **output.metrics, "gradient_norm": norm}
+        means = self.ranks.mean(values)
+        if self.log is None:
+            return
+        rate = learning_rate(self.step - 1, self.num_steps, self.config.optim)
+        row = {
+            "epoch": epoch,
+            "learning_rate": rate,
+            **means,
+            **self.pace.since_last(self.stream.wait_seconds),
+        }
+        self.log.write(self.step, row)
+        seconds_left = (
+            (self.num_steps - self.step) * self.config.batch_size / row["moments_per_second"]
+        )
+        shown = {name: value for name, value in row.items() if name not in NOT_ON_SCREEN}
+        print(progress_line(self.step, self.num_steps, seconds_left, shown), flush=True)
+
+    def _report_validation(self, epoch: int) -> None:
+        values = self.validate()
+        self.pace = Pace(self.stream.wait_seconds)
+        if self.log is not None:
+            self.log.write(self.step, values)
+            named = "  ".join(f"{name[9:]} {value:.4g}" for name, value in values.items())
+            print(f"held out, after epoch {epoch + 1}: {named}", flush=True)
+
+    def _refuse_nonfinite(self) -> None:
+        if self.nonfinite.item():
+            raise UserError(
+                f"the gradient was not finite in the steps before step {self.step}; the last "
+                f"checkpoint in {self.config.out} is from before; lower optim.learning_rate or "
+                "set optim.clip_norm"
+            )
+
+    def _autocast(self) -> torch.autocast:
+        device = self.ranks.device.type
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
+
+    def _due(self, every_steps: int) -> bool:
+        return self.step % every_steps == 0
+
+    def _epoch_ended(self) -> bool:
+        return self.step % self.stream.batches_per_epoch == 0
+
+    def _validates(self, epoch: int) -> bool:
+        last = epoch + 1 == self.config.num_epochs
+        due = (epoch + 1) % self.config.validate_every_epochs == 0
+        return bool(self.config.data.validation_root) and (due or last)
+
+    def _told_to_stop(self) -> bool:
+        """Whether any rank was told to stop; all ranks stop after the same step.
+
+        Several ranks ask each other at logged steps only, where they wait for each other anyway.
+        """
+        if self.ranks.world_size == 1:
+            return self.stop_signal > 0
+        if not self._due(self.config.log_every_steps):
+            return False
+        told = torch.tensor(float(self.stop_signal > 0))
+        return self.ranks.mean({"told": told})["told"] > 0
+
+    @contextlib.contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the run after the step in hand, with a checkpoint."""
+
+        def note(signum: int, _frame: Any) -> None:
+            self.stop_signal = signum
+
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+def _refuse_other_config(saved: dict[str, Any], ours: dict[str, Any], path: Path) -> None:
+    for key, theirs in _flat(saved).items():
+        mine = _flat(ours).get(key)
+        if mine != theirs and not key.startswith(MAY_CHANGE_ON_RESUME):
+            raise UserError(
+                f"{path} was trained with {key}={theirs}, this config says {mine}; "
+                "give another out, or the same config"
+            )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,1 @@
+"""Untrimmed videos → moments of interaction → WebDataset shards. Free of torch."""

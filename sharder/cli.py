@@ -1,0 +1,138 @@
+"""The command `sharder`: world, detect, pack."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import typer
+
+from replai.core.errors import UserError, exits_cleanly
+from sharder.annotations import Annotations, read_annotations
+from sharder.detect import detect as detect_moments_of
+from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.make_world import make_world
+from sharder.moi import MoiConfig
+from sharder.pack import PackConfig
+from sharder.pack import pack as pack_dataset
+from sharder.segments import SegmentConfig
+from sharder.sources import find_sources
+from sharder.timestamps import read_moments
+from sharder.world import WorldSettings
+
+T = TypeVar("T")
+ALL_CORES = os.cpu_count() or 1
+
+app = typer.Typer(
+    help="Untrimmed videos → moments of interaction → WebDataset shards on any store.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Workers = Annotated[int, typer.Option(help="Processes.", show_default="all cores")]
+Sources = Annotated[list[str], typer.Argument(help="Files, folders or URLs.")]
+
+
+class ProfileName(StrEnum):
+    """How segments are stored."""
+
+    copy = "copy"
+    transcode = "transcode"
+
+
+@app.command()
+def world(
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder to make.")],
+    train_videos: int = 32,
+    test_videos: int = 8,
+    seconds: Annotated[float, typer.Option(help="Length of each video.")] = 60.0,
+    snr_db: Annotated[float, typer.Option(help="Impact over background, dB.")] = 20.0,
+    seed: int = 0,
+    workers: Workers = ALL_CORES,
+) -> None:
+    """Make untrimmed first-person-like videos with sound, and their truth."""
+    settings = _checked(
+        WorldSettings,
+        num_train_videos=train_videos,
+        num_test_videos=test_videos,
+        duration_seconds=seconds,
+        snr_db=snr_db,
+        seed=seed,
+    )
+    make_world(settings, output, workers)
+
+
+@app.command()
+def detect(
+    sources: Sources,
+    output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
+    min_prominence: Annotated[float, typer.Option(help="Weaker peaks are ignored.")] = 1.0,
+    workers: Workers = ALL_CORES,
+    overwrite: Annotated[bool, typer.Option(help="Replace an output of another job.")] = False,
+) -> None:
+    """Find the moments of interaction: energy peaks in the sound."""
+    found = find_sources(sources, with_audio_files=True)
+    config = _checked(MoiConfig, min_prominence=min_prominence)
+    detect_moments_of(found, output, config, workers, overwrite)
+
+
+@app.command()
+def pack(
+    sources: Sources,
+    out: Annotated[str, typer.Option(help="URL of the dataset root to make.")],
+    moments: Annotated[str, typer.Option(help="From `detect`, or your own CSV or Parquet.")] = "",
+    annotations: Annotated[str, typer.Option(help="EPIC-Kitchens or plain CSV.")] = "",
+    profile: ProfileName = ProfileName.transcode,
+    short_side: Annotated[int, typer.Option(help="Pixels (transcode).")] = 256,
+    fps: Annotated[int, typer.Option(help="Frames a second (transcode).")] = 16,
+    gop: Annotated[int, typer.Option(help="Frames between keyframes (transcode).")] = 8,
+    crf: Annotated[int, typer.Option(help="x264 quality, lower is better (transcode).")] = 23,
+    segment_seconds: Annotated[float, typer.Option(help="Length without margins.")] = 10.0,
+    margin_seconds: Annotated[float, typer.Option(help="Furthest reach of any view.")] = 1.1,
+    samples_per_shard: int = 500,
+    split: Annotated[str, typer.Option(help="Prefix of the shards' names.")] = "train",
+    workers: Workers = ALL_CORES,
+) -> None:
+    """Pack untrimmed videos, moments and annotations into a dataset root."""
+    chosen: Profile = CopyProfile()
+    if profile is ProfileName.transcode:
+        chosen = TranscodeProfile(short_side=short_side, fps=fps, gop_frames=gop, crf=crf)
+    pack_dataset(
+        find_sources(sources, with_audio_files=False),
+        read_moments(moments) if moments else {},
+        read_annotations(annotations) if annotations else Annotations(),
+        out,
+        chosen,
+        PackConfig(
+            split=split,
+            samples_per_shard=samples_per_shard,
+            segments=_checked(
+                SegmentConfig, core_seconds=segment_seconds, margin_seconds=margin_seconds
+            ),
+        ),
+        workers,
+        command=shlex.join(["sharder", *sys.argv[1:]]),
+    )
+
+
+def _checked(settings: Callable[..., T], **values: object) -> T:
+    """`settings(**values)`; what it refuses is bad input."""
+    try:
+        return settings(**values)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+@exits_cleanly
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

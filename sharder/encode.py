@@ -1,0 +1,71 @@
+"""A span of a source video → one mp4 in memory: the two storage profiles.
+
+copy        packets as they are, from the keyframe at or before the span to its end
+transcode   frames chosen on a fixed grid, scaled, H.264 with short GOPs; AAC sound
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from replai.core.errors import UserError
+from replai.core.timeline import Span
+from replai.media.container import open_media
+from sharder.copying import copy_span
+from sharder.encoded import EncodedSegment
+from sharder.transcoding import TranscodeSettings, transcode_span
+
+
+class Profile(Protocol):
+    """A way to store segments."""
+
+    @property
+    def name(self) -> str:
+        """One line that says all there is to know of the profile."""
+        ...
+
+    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+        """The segment of `file` that covers `span`. Raises SampleError."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyProfile:
+    """No re-encoding: cut at keyframes, so a segment starts up to one GOP early."""
+
+    @property
+    def name(self) -> str:
+        """See Profile."""
+        return "copy"
+
+    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+        """The packets of `span`, from the keyframe before it."""
+        with open_media(file) as media:
+            return copy_span(media, span)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscodeProfile(TranscodeSettings):
+    """Small frames, low rate, short GOPs: less to store, far less to decode for each clip."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("short_side", 16, 4320), ("fps", 1, 240), ("gop_frames", 1, 1000), ("crf", 0, 51),
+            ("audio_kbit_per_channel", 8, 512),
+        ):  # fmt: skip
+            if not least <= getattr(self, name) <= most:
+                raise UserError(f"{name} is {getattr(self, name)}, outside {least}..{most}")
+
+    @property
+    def name(self) -> str:
+        """See Profile."""
+        return (
+            f"transcode short_side={self.short_side} fps={self.fps} gop={self.gop_frames} "
+            f"crf={self.crf} preset={self.preset} audio={self.audio_kbit_per_channel}k"
+        )
+
+    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+        """The frames on screen at each 1/fps slot of `span`, scaled and encoded anew."""
+        with open_media(file) as media:
+            return transcode_span(media, span, self)

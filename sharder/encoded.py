@@ -1,0 +1,30 @@
+"""What encoding one span of a source gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.audio.stream import AudioStream
+
+from replai.core.record import AudioFacts, VideoFacts
+
+MP4_OPTIONS = {"fflags": "+bitexact"}
+"""Nothing of the time or the library's version goes into the bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedSegment:
+    """One stored segment; its own clock starts at `start_seconds` of the source's."""
+
+    media: bytes
+    start_seconds: float
+    duration_seconds: float
+    video: VideoFacts
+    audio: AudioFacts
+
+
+def audio_facts(stream: AudioStream | None) -> AudioFacts:
+    """The facts of the stored sound."""
+    if stream is None:
+        return AudioFacts(sample_rate_hz=0, channels=0)
+    return AudioFacts(sample_rate_hz=stream.rate, channels=stream.channels)

@@ -1,0 +1,57 @@
+"""Runs a function over many inputs in local processes, and says when each is done."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TypeVar
+
+from replai.core.errors import UserError
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> Iterator[B]:
+    """Yields `function(x)` for each input, as they finish.
+
+    The first exception ends the run: what is under way is told to stop, cleans up after itself,
+    and the exception is raised here. Ctrl-C does the same.
+    """
+    if workers < 1:
+        raise UserError(f"--workers is {workers}; it must be at least 1")
+    if workers == 1 or len(inputs) == 1:
+        yield from map(function, inputs)
+        return
+    context = multiprocessing.get_context("forkserver")
+    pool = ProcessPoolExecutor(
+        min(workers, len(inputs)), mp_context=context, initializer=_leave_ctrl_c_to_the_parent
+    )
+    try:
+        futures = [pool.submit(function, item) for item in inputs]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        _stop(pool)
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    """In a worker: Ctrl-C is the parent's; its SIGTERM ends the work in hand by SystemExit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(signum: int, _frame: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGTERM)

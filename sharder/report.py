@@ -1,0 +1,54 @@
+"""What a job tells its user: a progress bar with an estimate, and names of what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+
+console = Console(stderr=True, soft_wrap=True)
+NAMED_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something left out, and why."""
+
+    name: str
+    reason: str
+
+
+def with_progress(results: Iterable[T], total: int, title: str) -> Iterator[T]:
+    """Passes `results` on beside a progress bar with an estimate of the time left."""
+    columns = (
+        TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=total)
+        for result in results:
+            progress.advance(task)
+            yield result
+
+
+def name_skipped(skipped: Sequence[Skipped], what: str) -> None:
+    """Counts what was left out and names the first ones, with their reasons."""
+    if not skipped:
+        return
+    console.print(f"skipped {len(skipped)} {what}:", highlight=False)
+    for one in skipped[:NAMED_AT_MOST]:
+        console.print(f"  {one.name}: {one.reason}", highlight=False, markup=False)
+    if len(skipped) > NAMED_AT_MOST:
+        console.print(f"  … and {len(skipped) - NAMED_AT_MOST} more", highlight=False)

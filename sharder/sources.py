@@ -1,0 +1,69 @@
+"""Where the untrimmed videos are: files, folders and URLs → a list of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from replai.core import storage
+from replai.core.errors import UserError
+
+VIDEO_EXTENSIONS = frozenset(
+    {
+        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+        ".flv", ".wmv", ".3gp", ".ogv",
+    }
+)  # fmt: skip
+AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
+
+
+@dataclass(frozen=True)
+class Source:
+    """One untrimmed video (or sound file). `named` means that the user gave this very file."""
+
+    video_id: str
+    url: str
+    named: bool
+
+
+def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[Source]:
+    """All media behind `arguments` (files, folders, URLs), sorted by video id.
+
+    The video id is the file's name without its extension, as in EPIC-Kitchens and Ego4D. Raises
+    UserError for a path that does not exist, a folder without videos and two files of one id.
+    """
+    extensions = VIDEO_EXTENSIONS | (AUDIO_EXTENSIONS if with_audio_files else frozenset())
+    sources: dict[str, Source] = {}
+    for argument in arguments:
+        for source in _sources_of(argument, extensions):
+            other = sources.setdefault(source.video_id, source)
+            if other.url != source.url:
+                raise UserError(
+                    f"two sources have the video id {source.video_id!r}: {other.url} and "
+                    f"{source.url}; rename one"
+                )
+    return [sources[video_id] for video_id in sorted(sources)]
+
+
+def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
+    if storage.is_folder(argument):
+        urls = [url for url in storage.list_files(argument) if _extension(url) in extensions]
+        if not urls:
+            raise UserError(f"no videos below {argument} (looked for {_listed(extensions)})")
+        return [Source(_video_id(url), url, named=False) for url in urls]
+    if not storage.exists(argument):
+        raise UserError(f"no such file, folder or bucket: {argument}")
+    return [Source(_video_id(argument), argument, named=True)]
+
+
+def _extension(url: str) -> str:
+    return PurePosixPath(url).suffix.lower()
+
+
+def _video_id(url: str) -> str:
+    return PurePosixPath(url).stem
+
+
+def _listed(extensions: frozenset[str]) -> str:
+    return " ".join(sorted(extensions))

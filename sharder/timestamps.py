@@ -1,0 +1,93 @@
+"""Moments of interaction in files: what `detect` writes and what users bring themselves.
+
+Parquet or CSV with the columns video_id, seconds and, optionally, prominence.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from replai.core import storage
+from replai.core.errors import UserError
+from replai.core.record import Moment
+
+SCHEMA = pa.schema(
+    [("video_id", pa.string()), ("seconds", pa.float64()), ("prominence", pa.float64())]
+)
+JOB_KEY = b"sharder.job"
+
+
+def write_moments(url: str, moments: Mapping[str, Sequence[Moment]], job: str) -> None:
+    """Writes the moments of each video id as Parquet; `job` says what they were made from."""
+    rows = [(video_id, moment) for video_id in sorted(moments) for moment in moments[video_id]]
+    table = pa.table(
+        {
+            "video_id": [video_id for video_id, _ in rows],
+            "seconds": [moment.seconds for _, moment in rows],
+            "prominence": [moment.prominence for _, moment in rows],
+        },
+        schema=SCHEMA.with_metadata({JOB_KEY: job.encode()}),
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    storage.write_bytes(url, sink.getvalue())
+
+
+def read_moments(url: str) -> dict[str, list[Moment]]:
+    """video id → moments in ascending order, from Parquet or CSV.
+
+    Raises UserError for a file that is neither, a missing column and a time that is no number.
+    """
+    table = _read_table(url)
+    missing = {"video_id", "seconds"} - set(table.column_names)
+    if missing:
+        raise UserError(
+            f"{url} has no column {sorted(missing)[0]!r} (it has {', '.join(table.column_names)})"
+        )
+    ids = table.column("video_id").cast(pa.string()).to_pylist()
+    times = _numbers(url, table, "seconds")
+    has_prominence = "prominence" in table.column_names
+    prominences = _numbers(url, table, "prominence") if has_prominence else [None] * len(ids)
+    moments: dict[str, list[Moment]] = {}
+    for line, (video_id, time, prominence) in enumerate(zip(ids, times, prominences, strict=True)):
+        if video_id is None or time is None or not math.isfinite(time) or time < 0:
+            raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
+        moments.setdefault(video_id, []).append(Moment(seconds=time, prominence=prominence))
+    return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
+
+
+def job_of(url: str) -> str | None:
+    """The job that wrote the moments file `url`; None if it is not one of ours."""
+    try:
+        metadata = pq.read_schema(io.BytesIO(storage.read_bytes(url))).metadata or {}
+    except pa.ArrowInvalid:
+        return None
+    job = metadata.get(JOB_KEY)
+    return job.decode() if job else None
+
+
+def _read_table(url: str) -> pa.Table:
+    data = storage.read_bytes(url)
+    try:
+        if data[:4] == b"PAR1":
+            return pq.read_table(io.BytesIO(data))
+        options = pacsv.ConvertOptions(column_types={"video_id": pa.string()})
+        return pacsv.read_csv(io.BytesIO(data), convert_options=options)
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{url} is neither Parquet nor CSV with a header: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _numbers(url: str, table: pa.Table, name: str) -> list[float | None]:
+    try:
+        numbers: list[float | None] = table.column(name).cast(pa.float64()).to_pylist()
+        return numbers
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise UserError(f"{url}: the column {name!r} holds something that is no number") from None

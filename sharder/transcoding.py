@@ -1,0 +1,168 @@
+"""The transcoded profile: small frames on a fixed grid, short GOPs, AAC sound."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from replai.core.errors import SampleError
+from replai.core.record import VideoFacts
+from replai.core.timeline import Span, slot_centres
+from replai.media.audio import PREROLL_SECONDS
+from replai.media.container import Media
+from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscodeSettings:
+    """How segments are encoded anew."""
+
+    short_side: int = 256
+    """Pixels; a smaller source keeps its size."""
+    fps: int = 16
+    gop_frames: int = 8
+    """Frames from keyframe to keyframe."""
+    crf: int = 23
+    """x264's constant rate factor, 0..51; lower is better and larger."""
+    preset: str = "veryfast"
+    audio_kbit_per_channel: int = 64
+
+
+def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:
+    """The frames on screen at each 1/fps slot of `span`, scaled, and its sound at its own rate
+    and with its own channels. Raises SampleError where nothing decodes.
+    """
+    if media.video is None:
+        raise SampleError("no video stream")
+    num_frames = max(1, round(span.duration_seconds * settings.fps))
+    stored = Span(span.start_seconds, span.start_seconds + num_frames / settings.fps)
+    width, height = _scaled(media.video.width, media.video.height, settings.short_side)
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
+        picture = _add_video(target, width, height, settings)
+        sound = _add_audio(target, media.audio, settings) if media.audio else None
+        _encode_pictures(target, picture, _frames_of(media, stored, num_frames))
+        if sound is not None:
+            _encode_sound(target, sound, _samples_of(media, stored))
+    return EncodedSegment(
+        media=sink.getvalue(),
+        start_seconds=stored.start_seconds,
+        duration_seconds=stored.duration_seconds,
+        video=VideoFacts(width=width, height=height, fps=float(settings.fps), codec="h264"),
+        audio=audio_facts(media.audio),
+    )
+
+
+def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
+    """Even sizes with the given short side, never larger than the source."""
+    factor = min(1.0, short_side / min(width, height))
+    return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+
+
+def _add_video(
+    target: OutputContainer, width: int, height: int, settings: TranscodeSettings
+) -> VideoStream:
+    options = {"crf": str(settings.crf), "preset": settings.preset}
+    stream = target.add_stream("libx264", rate=settings.fps, options=options)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.gop_size = settings.gop_frames
+    stream.codec_context.thread_count = 1
+    stream.codec_context.time_base = Fraction(1, settings.fps)
+    return stream
+
+
+def _add_audio(
+    target: OutputContainer, source: AudioStream, settings: TranscodeSettings
+) -> AudioStream:
+    stream = target.add_stream(
+        "aac", rate=source.rate, layout=source.layout.name, options={"aac_coder": "fast"}
+    )
+    stream.bit_rate = settings.audio_kbit_per_channel * 1000 * source.channels
+    return stream
+
+
+def _encode_pictures(
+    target: OutputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
+) -> None:
+    reformatter = VideoReformatter()
+    for number, frame in enumerate(frames):
+        scaled = reformatter.reformat(frame, stream.width, stream.height, "yuv420p")
+        scaled.pts, scaled.time_base = number, stream.codec_context.time_base
+        scaled.pict_type = 0  # the encoder chooses anew, whatever the source chose
+        target.mux(stream.encode(scaled))
+    target.mux(stream.encode(None))
+
+
+def _frames_of(media: Media, span: Span, num_frames: int) -> Iterator[VideoFrame]:
+    """For each slot of `span`, the frame on screen at its centre: the last that began by then."""
+    assert media.video is not None
+    times = slot_centres(span.start_seconds, span.duration_seconds, num_frames)
+    wanted = [media.pts_at(float(time), media.video) for time in times]
+    media.container.seek(max(wanted[0], media.video.start_time or 0), stream=media.video)
+    shown, done = None, 0
+    for frame in media.container.decode(media.video):
+        if frame.pts is None:
+            continue
+        while done < num_frames and shown is not None and wanted[done] < frame.pts:
+            yield shown
+            done += 1
+        if done == num_frames:
+            return
+        shown = frame
+    if shown is None:
+        raise SampleError("no frame of the span decodes")
+    for _ in range(done, num_frames):
+        yield shown
+
+
+def _samples_of(media: Media, span: Span) -> NDArray[np.float32]:
+    """The span's sound, every channel, placed by pts; float32 [channels, n], gaps are zeros."""
+    stream = media.audio
+    assert stream is not None
+    first = round(span.start_seconds * stream.rate)
+    samples = np.zeros(
+        (stream.channels, round(span.stop_seconds * stream.rate) - first), np.float32
+    )
+    to_float = av.AudioResampler(format="fltp", layout=stream.layout.name, rate=stream.rate)
+    media.container.seek(
+        media.pts_at(span.start_seconds - PREROLL_SECONDS, stream), stream=stream, backward=True
+    )
+    for frame in media.container.decode(stream):
+        for part in to_float.resample(frame):
+            if part.pts is None or part.time_base is None:
+                continue
+            start = round(float(part.pts * part.time_base - media.origin) * stream.rate) - first
+            if start >= samples.shape[1]:
+                return samples
+            _put(samples, start, part.to_ndarray())
+    return samples
+
+
+def _put(samples: NDArray[np.float32], start: int, part: NDArray[Any]) -> None:
+    low, high = max(start, 0), min(start + part.shape[1], samples.shape[1])
+    if low < high:
+        samples[:, low:high] = part[:, low - start : high - start]
+
+
+def _encode_sound(
+    target: OutputContainer, stream: AudioStream, samples: NDArray[np.float32]
+) -> None:
+    for start in range(0, samples.shape[1], 1024):
+        block = np.ascontiguousarray(samples[:, start : start + 1024])
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)
+        frame.sample_rate, frame.pts = stream.rate, start
+        frame.time_base = Fraction(1, stream.rate)
+        target.mux(stream.encode(frame))
+    target.mux(stream.encode(None))

@@ -1,0 +1,219 @@
+"""Pictures of the objects: a kind is told by outline and texture, the state by four large signs.
+
+    is_open    lid raised and a dark mouth       | lid on
+    is_on      bright halo, bright body          | no halo, dim body
+    has_item   a large ball beside the object    | nothing there
+    is_full    a bright filled window            | a dark empty window
+
+Colours are drawn per object and tell nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sharder.world.canvas import Canvas, Floats, Sprite, box, capsule, ellipse, hsv
+from sharder.world.vocabulary import State
+
+HALF_EXTENT = 1.5
+"""A sprite reaches 1.5 units from its middle; the body itself is within 1 unit or so."""
+
+Texture = Callable[[Floats, Floats], Floats]
+
+_DARK = np.array([0.02, 0.02, 0.03], np.float32)
+_FRAME = np.array([0.93, 0.93, 0.9], np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Palette:
+    """The colours of one object, each float32 [3] in [0, 1]."""
+
+    light: Floats
+    dark: Floats
+    lid: Floats
+    item: Floats
+    liquid: Floats
+    halo: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Outline and texture of a kind of object."""
+
+    heights: tuple[float, ...]
+    """y of the outline's knots, from the mouth down to the base."""
+
+    half_widths: tuple[float, ...]
+    """Half width of the body at each knot."""
+
+    mouth: float
+    """Half width of the lid and of the dark mouth under it."""
+
+    texture: Texture
+    """(x, y) -> [H, W] in [0, 1], 0 for the light colour and 1 for the dark."""
+
+
+def _checker(x: Floats, y: Floats) -> Floats:
+    return np.asarray((np.floor(x / 0.28 + 0.5) + np.floor(y / 0.28)) % 2, np.float32)
+
+
+def _stripes(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.floor(x / 0.2 + 0.5 + 0 * y) % 2, np.float32)
+
+
+def _rings(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.floor(y / 0.2 + 0 * x) % 2, np.float32)
+
+
+def _dots(x: Floats, y: Floats) -> Floats:
+    across = (x / 0.42) % 1.0 - 0.5
+    down = (y / 0.42) % 1.0 - 0.5
+    return np.asarray(np.hypot(across, down) < 0.3, np.float32)
+
+
+def _diagonals(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.floor((x + y) / 0.28) % 2, np.float32)
+
+
+def _chevrons(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.floor((y - np.abs(x) * 1.1) / 0.25) % 2, np.float32)
+
+
+def _grid(x: Floats, y: Floats) -> Floats:
+    lines = ((x / 0.36 + 0.5) % 1.0 < 0.3) | ((y / 0.36) % 1.0 < 0.3)
+    return np.asarray(lines, np.float32)
+
+
+def _halves(x: Floats, y: Floats) -> Floats:
+    return np.asarray(x + 0 * y > 0, np.float32)
+
+
+LOOKS = {
+    "box": Look(heights=(-0.6, 1.0), half_widths=(0.85, 0.85), mouth=0.8, texture=_checker),
+    "drum": Look(heights=(-0.1, 1.0), half_widths=(1.12, 1.12), mouth=0.95, texture=_stripes),
+    "jar": Look(
+        heights=(-0.65, -0.4, 0.2, 0.7, 1.0),
+        half_widths=(0.45, 0.72, 0.92, 0.78, 0.5),
+        mouth=0.55,
+        texture=_rings,
+    ),
+    "pan": Look(heights=(0.02, 0.8, 1.0), half_widths=(1.0, 0.95, 0.8), mouth=0.9, texture=_dots),
+    "kettle": Look(
+        heights=(-0.5, -0.3, 1.0), half_widths=(0.4, 0.5, 1.05), mouth=0.5, texture=_diagonals
+    ),
+    "bell": Look(
+        heights=(-0.7, -0.5, 0.3, 0.75, 1.0),
+        half_widths=(0.3, 0.5, 0.6, 0.95, 1.15),
+        mouth=0.45,
+        texture=_chevrons,
+    ),
+    "bowl": Look(
+        heights=(-0.2, 0.2, 0.6, 0.85, 0.86, 1.0),
+        half_widths=(1.12, 1.0, 0.75, 0.45, 0.6, 0.6),
+        mouth=1.0,
+        texture=_grid,
+    ),
+    "bottle": Look(
+        heights=(-0.68, -0.3, -0.02, 1.0),
+        half_widths=(0.24, 0.24, 0.55, 0.55),
+        mouth=0.4,
+        texture=_halves,
+    ),
+}
+
+
+def draw_palette(chance: np.random.Generator) -> Palette:
+    """Return random colours that contrast with each other."""
+    hue = chance.random()
+    saturation = chance.uniform(0.35, 0.85)
+    return Palette(
+        light=hsv(hue, saturation * 0.6, chance.uniform(0.75, 0.9)),
+        dark=hsv(hue + chance.uniform(-0.1, 0.1), saturation, chance.uniform(0.25, 0.4)),
+        lid=hsv(chance.random(), chance.uniform(0.4, 0.8), chance.uniform(0.5, 0.75)),
+        item=hsv(chance.random(), chance.uniform(0.8, 1.0), chance.uniform(0.85, 1.0)),
+        liquid=hsv(chance.random(), chance.uniform(0.5, 0.9), chance.uniform(0.9, 1.0)),
+        halo=hsv(chance.uniform(0.08, 0.18), chance.uniform(0.2, 0.5), 1.0),
+    )
+
+
+def draw_object(noun: str, state: State, palette: Palette, pixels_per_unit: float) -> Sprite:
+    """Return the picture of an object in a state, 3 by 3 units."""
+    is_open, is_on, has_item, is_full = state
+    look = LOOKS[noun]
+    canvas = Canvas(
+        half_width=HALF_EXTENT, half_height=HALF_EXTENT, pixels_per_unit=pixels_per_unit
+    )
+    _paint_surroundings(canvas, palette, is_on)
+    _paint_limbs(canvas, noun, palette, is_on)
+    _paint_body(canvas, look, palette, is_on)
+    _paint_window(canvas, palette, is_full)
+    _paint_lid(canvas, look, palette, is_open)
+    if has_item:
+        _paint_item(canvas, palette)
+    return canvas.finish()
+
+
+def _paint_surroundings(canvas: Canvas, palette: Palette, is_on: bool) -> None:
+    """Paint a shadow on the table, or the halo."""
+    if is_on:
+        radius = np.hypot(canvas.x, canvas.y - 0.05)
+        canvas.glaze(np.clip((1.48 - radius) / 0.5, 0.0, 0.92), palette.halo)
+    else:
+        shadow = ellipse(canvas.x, canvas.y, (0.0, 1.0), (1.2, 0.16))
+        canvas.glaze(np.clip(-shadow * 5.0, 0.0, 0.5), _DARK)
+
+
+def _lit(colour: Floats, is_on: bool) -> Floats:
+    return np.clip(colour * 1.1 + 0.1, 0.0, 1.0) if is_on else colour * np.float32(0.72)
+
+
+def _paint_limbs(canvas: Canvas, noun: str, palette: Palette, is_on: bool) -> None:
+    """Paint what sticks out of the outline: the pan's handle, the kettle's spout."""
+    x, y = canvas.x, canvas.y
+    if noun == "pan":
+        limb = capsule(x, y, (0.9, 0.3), (1.42, 0.0), 0.1)
+    elif noun == "kettle":
+        limb = capsule(x, y, (0.6, 0.4), (1.15, -0.3), 0.14)
+    else:
+        return
+    canvas.fill(limb, _lit(palette.dark, is_on))
+
+
+def _paint_body(canvas: Canvas, look: Look, palette: Palette, is_on: bool) -> None:
+    half_width = np.interp(canvas.y, look.heights, look.half_widths).astype(np.float32)
+    sides = np.abs(canvas.x) - half_width
+    ends = np.maximum(look.heights[0] - canvas.y, canvas.y - look.heights[-1])
+    outline = np.maximum(sides, ends)
+    pattern = look.texture(canvas.x, canvas.y)[:, :, None].astype(np.float32)
+    canvas.fill(outline, palette.dark * np.float32(0.4))
+    canvas.fill(outline + 0.05, _lit(palette.light * (1 - pattern) + palette.dark * pattern, is_on))
+
+
+def _paint_window(canvas: Canvas, palette: Palette, is_full: bool) -> None:
+    """Paint a framed window with the level of the filling behind it."""
+    x, y = canvas.x, canvas.y
+    canvas.fill(box(x, y, (0.0, 0.52), (0.42, 0.42)), _FRAME)
+    canvas.fill(box(x, y, (0.0, 0.52), (0.35, 0.35)), _DARK)
+    level = 0.32 if is_full else 0.03
+    canvas.fill(box(x, y, (0.0, 0.87 - level), (0.35, level)), palette.liquid)
+
+
+def _paint_lid(canvas: Canvas, look: Look, palette: Palette, is_open: bool) -> None:
+    x, y, top = canvas.x, canvas.y, look.heights[0]
+    if is_open:
+        canvas.fill(ellipse(x, y, (0.0, top), (look.mouth + 0.06, 0.26)), _FRAME)
+        canvas.fill(ellipse(x, y, (0.0, top), (look.mouth, 0.2)), _DARK)
+        y = np.asarray(y + 0.25 * x + 0.42, np.float32)
+    canvas.fill(box(x, y, (0.0, top - 0.1), (look.mouth + 0.05, 0.14)), palette.lid * 0.5)
+    canvas.fill(box(x, y, (0.0, top - 0.1), (look.mouth, 0.09)), palette.lid)
+    canvas.fill(ellipse(x, y, (0.0, top - 0.29), (0.12, 0.1)), palette.lid * 0.5)
+
+
+def _paint_item(canvas: Canvas, palette: Palette) -> None:
+    x, y = canvas.x, canvas.y
+    canvas.fill(ellipse(x, y, (-1.05, 0.72), (0.42, 0.42)), _DARK)
+    canvas.fill(ellipse(x, y, (-1.05, 0.72), (0.37, 0.37)), palette.item)
+    canvas.fill(ellipse(x, y, (-1.15, 0.58), (0.12, 0.12)), _FRAME)

@@ -1,0 +1,170 @@
+"""What happens in a video: which objects stand where, and who is acted on when. Pure.
+
+  t-1.25     t-0.85                t                 t+0.85    t+1.25
+────┼──────────┼──────[ hand hovers ● touches ]────────┼─────────┼────
+ hand may    gaze has            contact:           gaze may   hand is
+ appear      arrived             state, sound       leave      gone
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sharder.world.randomness import generator
+from sharder.world.settings import WorldSettings
+from sharder.world.vocabulary import NOUNS, VERBS, State, apply_verb, is_possible
+
+MARGIN_SECONDS = 1.6
+"""No contact is nearer to a video's ends than this."""
+
+NUM_OBJECTS = (3, 5)
+"""Fewest and most objects of a video."""
+
+VIDEOS_PER_PARTICIPANT = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneObject:
+    """One object on the table."""
+
+    noun: str
+    place: int
+    """Counted from the left, 0 first."""
+
+    initial_state: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interaction:
+    """One action: at `seconds` the hand touches, the state changes and the sound begins."""
+
+    seconds: float
+    """Contact time from the start of the video, a whole number of milliseconds."""
+
+    start_seconds: float
+    stop_seconds: float
+    """The annotated span, about 0.7 s either side, to a hundredth of a second."""
+
+    verb: str
+    noun: str
+    object_index: int
+    state_before: State
+    state_after: State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """All that is decided about a video before a pixel or a sample of it is made."""
+
+    settings: WorldSettings
+    video_index: int
+    """Counted over both splits, training first."""
+
+    split: str
+    """train or test."""
+
+    participant_id: str
+    """P01 ...: no participant is in both splits."""
+
+    video_id: str
+    """P01_01 ..."""
+
+    objects: tuple[SceneObject, ...]
+    interactions: tuple[Interaction, ...]
+    """In order of time."""
+
+    def generator(self, purpose: str) -> np.random.Generator:
+        """Return this video's random generator for one purpose."""
+        return generator(self.settings.seed, self.video_index, purpose)
+
+
+def write_script(settings: WorldSettings, video_index: int) -> Script:
+    """Return the script of one video; raise ValueError for an index outside the world."""
+    if not 0 <= video_index < settings.num_videos:
+        limit = settings.num_videos
+        raise ValueError(f"video_index is {video_index}, must lie in [0, {limit})")
+    split, participant_id, video_id = _identity(settings, video_index)
+    objects = _set_table(generator(settings.seed, video_index, "objects"))
+    contacts = _contact_times(settings, generator(settings.seed, video_index, "times"))
+    chance = generator(settings.seed, video_index, "actions")
+    return Script(
+        settings=settings,
+        video_index=video_index,
+        split=split,
+        participant_id=participant_id,
+        video_id=video_id,
+        objects=objects,
+        interactions=_act(objects, contacts, chance),
+    )
+
+
+def _identity(settings: WorldSettings, video_index: int) -> tuple[str, str, str]:
+    """Return (split, participant id, video id); test people follow the training ones."""
+    is_test = video_index >= settings.num_train_videos
+    place = video_index - settings.num_train_videos if is_test else video_index
+    first_person = -(-settings.num_train_videos // VIDEOS_PER_PARTICIPANT) if is_test else 0
+    person, video = divmod(place, VIDEOS_PER_PARTICIPANT)
+    participant_id = f"P{first_person + person + 1:02d}"
+    return "test" if is_test else "train", participant_id, f"{participant_id}_{video + 1:02d}"
+
+
+def _set_table(chance: np.random.Generator) -> tuple[SceneObject, ...]:
+    count = int(chance.integers(NUM_OBJECTS[0], NUM_OBJECTS[1] + 1))
+    kinds = chance.permutation(len(NOUNS))[:count]
+    return tuple(
+        SceneObject(noun=NOUNS[kind], place=place, initial_state=_random_state(chance))
+        for place, kind in enumerate(kinds)
+    )
+
+
+def _random_state(chance: np.random.Generator) -> State:
+    is_open, is_on, has_item, is_full = (bool(bit) for bit in chance.integers(0, 2, 4))
+    return is_open, is_on, has_item, is_full
+
+
+def _contact_times(settings: WorldSettings, chance: np.random.Generator) -> list[float]:
+    """Return contact times, in milliseconds exactly, at least `min_gap_seconds` apart."""
+    times = []
+    seconds = MARGIN_SECONDS + chance.uniform(0.0, 0.5)
+    while seconds <= settings.duration_seconds - MARGIN_SECONDS:
+        times.append(round(seconds, 3))
+        seconds = times[-1] + _gap(settings, chance)
+    return times
+
+
+def _gap(settings: WorldSettings, chance: np.random.Generator) -> float:
+    """Return a gap: uniform about its mean, now and then with a long idle stretch after it."""
+    spread = settings.mean_gap_seconds - settings.min_gap_seconds
+    gap = settings.min_gap_seconds + chance.uniform(0.0, 2.0 * spread) + 0.001
+    if chance.random() < settings.idle_probability:
+        gap += chance.uniform(4.0, 10.0)
+    return float(gap)
+
+
+def _act(
+    objects: tuple[SceneObject, ...], contacts: list[float], chance: np.random.Generator
+) -> tuple[Interaction, ...]:
+    states = [item.initial_state for item in objects]
+    interactions = []
+    previous = -1
+    for seconds in contacts:
+        index = int(chance.choice([i for i in range(len(objects)) if i != previous]))
+        verb = str(chance.choice([verb for verb in VERBS if is_possible(verb, states[index])]))
+        before, after = states[index], apply_verb(verb, states[index])
+        lead, tail = chance.uniform(0.6, 0.8, 2)
+        interactions.append(
+            Interaction(
+                seconds=seconds,
+                start_seconds=round(seconds - lead, 2),
+                stop_seconds=round(seconds + tail, 2),
+                verb=verb,
+                noun=objects[index].noun,
+                object_index=index,
+                state_before=before,
+                state_after=after,
+            )
+        )
+        states[index], previous = after, index
+    return tuple(interactions)

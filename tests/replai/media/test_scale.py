@@ -1,0 +1,81 @@
+"""Crop, scale and flip against arithmetic in floats."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from replai.core.errors import SampleError
+from replai.media.decode import read_views
+from replai.media.scale import Geometry, Scaler, _snapped
+from replai.media.video import ClipRequest
+from tests.replai.media.synthetic import Recipe, encoded, number
+
+
+def ramp(width: int, height: int) -> tuple[av.VideoFrame, NDArray[np.float64]]:
+    """A smooth yuv420p frame and its exact RGB."""
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    luma = np.round(40 + 150 * x / width).astype(np.uint8)
+    planes = [
+        luma,
+        np.full((height // 2, width // 2), 118),
+        np.full((height // 2, width // 2), 140),
+    ]
+    stacked = np.concatenate([p.astype(np.uint8).ravel() for p in planes])
+    frame = av.VideoFrame.from_ndarray(stacked.reshape(height * 3 // 2, width), format="yuv420p")
+    grey, blue, red = (luma - 16.0) * 255 / 219, (118 - 128) * 255 / 224, (140 - 128) * 255 / 224
+    rgb = [grey + 1.402 * red, grey - 0.344136 * blue - 0.714136 * red, grey + 1.772 * blue]
+    return frame, np.clip(np.stack(rgb, -1), 0, 255) + 0 * y[..., None]
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_an_unscaled_crop_is_the_exact_pixels(flip: bool) -> None:
+    frame, rgb = ramp(128, 96)
+    got = Scaler(Geometry(20, 10, 64, 48, 48, 64, flip))(frame)
+    expected = rgb[10:58, 20:84]
+    np.testing.assert_allclose(got, expected[:, ::-1] if flip else expected, atol=1.01)
+
+
+def test_a_scaled_crop_has_no_bias_and_stays_in_place() -> None:
+    frame, rgb = ramp(256, 144)
+    got = Scaler(Geometry(60, 20, 120, 120, 40, 40, False))(frame).astype(float)
+    expected = rgb[20:140, 60:180].reshape(40, 3, 40, 3, 3).mean(axis=(1, 3))
+    assert np.abs((got - expected).mean(axis=(0, 1))).max() < 0.4
+    assert np.abs(got - expected)[:, 1:-1].max() < 2
+
+
+def test_frames_of_odd_size() -> None:
+    data = encoded(Recipe(codec="mpeg4", width=151, height=85))
+    clip = ClipRequest(1.0, 0.5, 8, Geometry(0, 0, 151, 85, 48, 48, False))
+    view = read_views(data, [clip], [])[0][0]
+    assert [number(f) for f in view] == [int((1.0 + (i + 0.5) / 16) * 30) for i in range(8)]
+
+
+def test_a_scaler_follows_a_change_of_the_frames() -> None:
+    geometry = Geometry(0, 0, 64, 64, 64, 64, False)
+    scaler = Scaler(geometry)
+    for width in (64, 128, 64):
+        frame, _ = ramp(width, 96)
+        frame.color_range = 2 if width == 128 else 0
+        np.testing.assert_array_equal(scaler(frame), Scaler(geometry)(frame))
+
+
+def test_snapping_is_to_even_pixels_or_the_edge() -> None:
+    assert _snapped(3.2, 50.0, 100, "width") == (4, 54)
+    assert _snapped(0.0, 151.0, 151, "width") == (0, 151)
+    assert _snapped(150.4, 0.5, 151, "width") == (148, 151)
+    assert _snapped(0.0, 1.0, 1, "width") == (0, 1)
+    for start in np.arange(0, 50, 0.37):
+        low, high = _snapped(float(start), 49.3, 101, "width")
+        assert low % 2 == 0 and 0 <= low < high <= 101
+        assert abs(low - start) <= 1 and abs(high - start - 49.3) <= 1
+
+
+def test_a_crop_outside_the_frame_is_refused() -> None:
+    frame, _ = ramp(64, 64)
+    with pytest.raises(SampleError, match="outside"):
+        Scaler(Geometry(10, 0, 64, 64, 32, 32, False))(frame)
+    with pytest.raises(ValueError, match="positive"):
+        Geometry(0, 0, 0, 10, 32, 32, False)

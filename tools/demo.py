@@ -1,0 +1,104 @@
+"""`make demo`: the whole path on small data made here, each step the command a user would type.
+
+world → detect → pack (train, test) → torchrun train.py → probe.py → report page, under demo/.
+Run it again and finished steps are skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from replai.core.errors import UserError, exits_cleanly
+from tools.seaweed import running_s3
+
+BIN = Path(sys.executable).parent
+
+
+class Steps:
+    """Runs commands one after the other, printing each as one would type it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._started = time.monotonic()
+
+    def run(self, *command: str) -> None:
+        """Runs one command; its failure ends the demo."""
+        shown = shlex.join([Path(command[0]).name, *command[1:]])
+        print(f"\n[{time.monotonic() - self._started:4.0f} s] $ {shown}", flush=True)
+        done = subprocess.run(command, env=self._environment, check=False)
+        if done.returncode:
+            raise UserError(f"the demo stopped: exit code {done.returncode} of `{shown}`")
+
+    def sharder(self, *arguments: str) -> None:
+        """Runs one `sharder` command."""
+        self.run(str(BIN / "sharder"), *arguments)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._started
+
+
+def run_demo(out: Path, data: str, environment: dict[str, str]) -> None:
+    """Everything, with shards below the URL `data` and all else below `out`."""
+    steps, world = Steps(environment), out / "world"
+    steps.sharder("world", "-o", str(world))
+    for split in ("train", "test"):
+        moments = str(out / f"{split}-moments.parquet")
+        steps.sharder("detect", str(world / split), "-o", moments)
+        steps.sharder(
+            "pack", str(world / split), "--moments", moments,
+            "--annotations", str(world / f"{split}.csv"), "--out", f"{data}/{split}",
+            "--short-side", "96", "--samples-per-shard", "50", "--split", split,
+        )  # fmt: skip
+    steps.run(
+        str(BIN / "torchrun"), "--standalone", "--nproc-per-node=2", "train.py",
+        "--config", "configs/demo.yaml", f"out={out / 'run'}",
+        f"data.root={data}/train", f"data.validation_root={data}/test",
+    )  # fmt: skip
+    steps.run(
+        str(BIN / "python"), "probe.py", "--config", "configs/probe/demo.yaml", f"out={out}",
+        f"checkpoint={out / 'run' / 'checkpoint.pt'}",
+        f"train_root={data}/train", f"test_root={data}/test",
+    )  # fmt: skip
+    steps.run(
+        str(BIN / "python"), "-m", "replai.report.page", "--run", str(out / "run"),
+        "--probe", str(out / "probe.json"), "--data", f"{data}/test",
+        "-o", str(out / "report.html"),
+    )  # fmt: skip
+    print(f"\ndone in {steps.seconds:.0f} s; open {out / 'report.html'}")
+
+
+@contextlib.contextmanager
+def _store(kind: str, out: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """(URL for the shards, environment that reaches it)."""
+    if kind == "local":
+        yield str(out / "data"), {}
+        return
+    with running_s3(out / "s3") as server:
+        with contextlib.suppress(FileExistsError):
+            server.make_bucket("demo")
+        yield "s3://demo/data", server.environment
+
+
+@exits_cleanly
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", choices=("local", "s3"), default="local")
+    parser.add_argument("--out", type=Path, default=Path("demo"))
+    arguments = parser.parse_args()
+    with _store(arguments.store, arguments.out) as (data, environment):
+        run_demo(arguments.out, data, environment)
+
+
+if __name__ == "__main__":
+    main()
