@@ -23,11 +23,17 @@ def save_checkpoint(url: str, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(url: str) -> dict[str, Any]:
-    """The state saved at `url`, on the CPU. Raises UserError if it is none of ours."""
+    """The state saved at `url`, on the CPU. Raises UserError if it is none of ours.
+
+    Files of torch versions before 1.6 (no zip) are refused too: their reader takes garbage.
+    """
     data = io.BytesIO(storage.read_bytes(url))
+    if not zipfile.is_zipfile(data):
+        raise UserError(f"{url} is no torch checkpoint, or is cut off")
+    data.seek(0)
     try:
         state = torch.load(data, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except (pickle.UnpicklingError, RuntimeError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0][:120]
         raise UserError(f"{url} is no checkpoint that is safe to load: {reason}") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:

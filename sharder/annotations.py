@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -35,18 +36,20 @@ class Annotations:
 def read_annotations(url: str) -> Annotations:
     """The actions in the CSV at `url`.
 
-    In a plain CSV without class columns, classes are numbered in the order of the names. Raises
+    In a plain CSV without a class column, its classes are numbered in order of the names. Raises
     UserError that names file and line for a missing column or a value that cannot be read.
     """
     text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")
     reader = csv.DictReader(io.StringIO(text))
-    columns = tuple(reader.fieldnames or ())
+    columns = _columns(url, reader)
     if set(EPIC_COLUMNS) <= set(columns):
         rows = _read_rows(url, reader, _epic_action)
     elif set(PLAIN_COLUMNS) <= set(columns):
         rows = _read_rows(url, reader, _plain_action)
-        if "verb_class" not in columns or "noun_class" not in columns:
-            rows = _with_numbered_classes(rows)
+        if "verb_class" not in columns:
+            rows = _with_numbered_verbs(rows)
+        if "noun_class" not in columns:
+            rows = _with_numbered_nouns(rows)
     else:
         missing = [name for name in PLAIN_COLUMNS if name not in columns]
         raise UserError(
@@ -58,8 +61,11 @@ def read_annotations(url: str) -> Annotations:
 
 def parse_timestamp(text: str) -> float:
     """Seconds of an `HH:MM:SS.ss` timestamp. Raises ValueError."""
-    hours, minutes, seconds = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    try:
+        hours, minutes, seconds = text.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        raise ValueError(f"{text!r} is no HH:MM:SS.ss timestamp") from None
 
 
 Row = tuple[str, Action]
@@ -69,17 +75,26 @@ def _read_rows(
     url: str, reader: csv.DictReader[str], parse: Callable[[dict[str, str]], Action]
 ) -> list[Row]:
     rows: list[Row] = []
-    for fields in reader:
-        try:
+    try:
+        for fields in reader:
+            if None in fields.values() or not fields["video_id"]:
+                raise ValueError("a field is missing")
             action = parse(fields)
-            if not 0 <= action.start_seconds < action.stop_seconds:
+            if not 0 <= action.start_seconds < action.stop_seconds < math.inf:
                 raise ValueError(
-                    f"the action [{action.start_seconds:g}, {action.stop_seconds:g}) is empty"
+                    f"no action lasts from {action.start_seconds:g} to {action.stop_seconds:g} s"
                 )
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{url} line {reader.line_num}: {error}") from None
-        rows.append((fields["video_id"], action))
+            rows.append((fields["video_id"], action))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{url} line {reader.line_num}: {error}") from None
     return rows
+
+
+def _columns(url: str, reader: csv.DictReader[str]) -> tuple[str, ...]:
+    try:
+        return tuple(reader.fieldnames or ())
+    except csv.Error as error:
+        raise UserError(f"{url} is no CSV: {error}") from None
 
 
 def _epic_action(fields: dict[str, str]) -> Action:
@@ -104,21 +119,24 @@ def _plain_action(fields: dict[str, str]) -> Action:
     )
 
 
-def _with_numbered_classes(rows: list[Row]) -> list[Row]:
-    verbs = {name: number for number, name in enumerate(sorted({a.verb for _, a in rows}))}
-    nouns = {name: number for number, name in enumerate(sorted({a.noun for _, a in rows}))}
-    return [
-        (video_id, replace(a, verb_class=verbs[a.verb], noun_class=nouns[a.noun]))
-        for video_id, a in rows
-    ]
+def _with_numbered_verbs(rows: list[Row]) -> list[Row]:
+    verbs = sorted({action.verb for _, action in rows})
+    return [(video_id, replace(a, verb_class=verbs.index(a.verb))) for video_id, a in rows]
+
+
+def _with_numbered_nouns(rows: list[Row]) -> list[Row]:
+    nouns = sorted({action.noun for _, action in rows})
+    return [(video_id, replace(a, noun_class=nouns.index(a.noun))) for video_id, a in rows]
 
 
 def _annotations(rows: Iterable[Row]) -> Annotations:
     found = Annotations()
     for video_id, action in rows:
         found.actions.setdefault(video_id, []).append(action)
-        found.verbs.setdefault(str(action.verb_class), action.verb)
-        found.nouns.setdefault(str(action.noun_class), action.noun)
+        if action.verb_class >= 0:
+            found.verbs.setdefault(str(action.verb_class), action.verb)
+        if action.noun_class >= 0:
+            found.nouns.setdefault(str(action.noun_class), action.noun)
     for actions in found.actions.values():
         actions.sort(key=lambda action: (action.start_seconds, action.stop_seconds))
     return found

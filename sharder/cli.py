@@ -34,7 +34,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Workers = Annotated[int, typer.Option(help="Processes.", show_default="all cores")]
+
+def _at_least_one(workers: int) -> int:
+    if workers < 1:
+        raise UserError(f"--workers is {workers}; it must be at least 1")
+    return workers
+
+
+Workers = Annotated[
+    int, typer.Option(help="Processes.", show_default="all cores", callback=_at_least_one)
+]
 Sources = Annotated[list[str], typer.Argument(help="Files, folders or URLs.")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -15,93 +15,72 @@ from replai.core.errors import SampleError
 from replai.core.record import VideoFacts
 from replai.core.timeline import Span
 from replai.media.container import Media, time_base
-from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts
+from replai.media.packets import pts_of
+from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
+from sharder.span_packets import read_span
 
 
 def copy_span(media: Media, span: Span) -> EncodedSegment:
-    """The packets from the keyframe at or before `span` to the end of its last GOP.
+    """The packets from the keyframe at or before `span` to the last frame of it.
 
-    Reading on to the end of the GOP keeps every frame that a frame of the span refers to; leading
-    frames of an open GOP, which refer to what is not kept, are left out. Raises SampleError
-    where there is no keyframe, or the codec cannot stand in an mp4.
+    All packets up to that frame are kept, in decode order, so that every frame has what it
+    refers to; leading frames of an open GOP, which refer to what is not kept, are left out.
+    Raises SampleError where there is no keyframe, or the codec cannot stand in an mp4.
     """
     video = media.video
     if video is None:
         raise SampleError("no video stream")
-    packets = _packets_of_span(media, span)
-    start = _seconds(next(packet for packet in packets if packet.stream is video))
-    kept = [packet for packet in packets if _seconds(packet) >= start]
-    stop = max(
-        _seconds(packet) + (packet.duration or 0) * time_base(video)
-        for packet in kept
-        if packet.stream is video
-    )
+    found = read_span(media, span)
+    first = pts_of(found.video[0])
+    led = [packet for packet in found.video if pts_of(packet) >= first]
+    pictures = led[: _closed([pts_of(p) for p in led], media.pts_at(span.stop_seconds, video))]
+    start = first * time_base(video)
+    stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
+    audio = sound_of(media)
+    sound = [p for p in found.audio if audio is not None and start <= _seconds(p) < stop]
     return EncodedSegment(
-        media=_muxed(kept, media, start),
+        media=_muxed(pictures, sound, (video, audio), start),
         start_seconds=float(start - media.origin),
         duration_seconds=float(stop - start),
         video=VideoFacts(
             width=video.width,
             height=video.height,
             fps=float(video.average_rate or 0),
-            codec=video.codec_context.name,
+            codec=video.codec_context.codec.canonical_name,
         ),
-        audio=audio_facts(media.audio),
+        audio=audio_facts(audio),
     )
 
 
 def _seconds(packet: Packet[Stream]) -> Fraction:
     """Presentation time in the container's own seconds."""
-    assert packet.pts is not None
-    return packet.pts * time_base(packet.stream)
+    return pts_of(packet) * time_base(packet.stream)
 
 
-def _packets_of_span(media: Media, span: Span) -> list[Packet[Stream]]:
-    """The packets of both streams, a keyframe of the video first."""
-    assert media.video is not None
-    streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
-    stop = Fraction(span.stop_seconds) + media.origin
-    media.container.seek(
-        media.pts_at(span.start_seconds, media.video), stream=media.video, backward=True
-    )
-    packets: list[Packet[Stream]] = []
-    ended = {stream.index: False for stream in streams}
-    for packet in media.container.demux(*streams):
-        if packet.dts is None or packet.pts is None:
-            continue
-        index = packet.stream.index
-        past = _seconds(packet) >= stop
-        ended[index] |= past and (packet.is_keyframe or packet.stream is not media.video)
-        if all(ended.values()):
-            break
-        if not ended[index]:
-            packets.append(packet)
-    return _from_first_keyframe(packets, media.video)
+def _closed(pts: Sequence[int], stop: int) -> int:
+    """How many packets, in decode order, hold all frames before `stop` and leave no hole."""
+    count, end = 1, stop
+    while (needed := max(i for i, at in enumerate(pts) if i == 0 or at < end) + 1) > count:
+        count, end = needed, max(end, *pts[:needed])
+    return count
 
 
-def _from_first_keyframe(packets: Sequence[Packet[Stream]], video: Stream) -> list[Packet[Stream]]:
-    pictures = [packet for packet in packets if packet.stream is video]
-    while pictures and not pictures[0].is_keyframe:
-        pictures.pop(0)
-    if not pictures:
-        raise SampleError("no keyframe in the span")
-    return pictures + [packet for packet in packets if packet.stream is not video]
-
-
-def _muxed(packets: Sequence[Packet[Stream]], media: Media, start: Fraction) -> bytes:
+def _muxed(
+    pictures: Sequence[Packet[Stream]],
+    sound: Sequence[Packet[Stream]],
+    streams: Sequence[Stream | None],
+    start: Fraction,
+) -> bytes:
     sink = io.BytesIO()
     try:
         with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
             targets = {
                 stream.index: target.add_stream_from_template(stream)
-                for stream in (media.video, media.audio)
+                for stream in streams
                 if stream is not None
             }
+            packets = [*_retimed(pictures, start), *_retimed(sound, start)]
             for packet in sorted(packets, key=lambda p: (p.dts or 0) * time_base(p.stream)):
-                assert packet.pts is not None and packet.dts is not None
-                shift = round(start / time_base(packet.stream))
-                packet.pts -= shift
-                packet.dts -= shift
                 packet.stream = targets[packet.stream.index]
                 target.mux(packet)
     except (FFmpegError, ValueError) as error:
@@ -109,3 +88,16 @@ def _muxed(packets: Sequence[Packet[Stream]], media: Media, start: Fraction) -> 
             f"cannot be copied into an mp4 ({str(error).splitlines()[0]}); use --profile transcode"
         ) from error
     return sink.getvalue()
+
+
+def _retimed(packets: Sequence[Packet[Stream]], start: Fraction) -> Iterator[Packet[Stream]]:
+    """The packets of one stream with `start` as their zero.
+
+    Some containers store no dts: they follow from the pts, in order, early enough for each frame.
+    """
+    shown = [pts_of(packet) for packet in packets]
+    early = max((by - at for at, by in zip(shown, sorted(shown), strict=True)), default=0)
+    for packet, at, by in zip(packets, shown, sorted(shown), strict=True):
+        shift = round(start / time_base(packet.stream))
+        packet.pts, packet.dts = at - shift, by - early - shift
+        yield packet

@@ -12,11 +12,10 @@ from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.audio import audio_blocks
-from replai.media.probe import probe
 from sharder.engine import run_local
 from sharder.moi import MoiConfig, detect_moments
 from sharder.report import Skipped, console, name_skipped, with_progress
-from sharder.sources import Source
+from sharder.sources import Source, facts_of
 from sharder.timestamps import job_of, write_moments
 
 
@@ -48,8 +47,8 @@ def detect(
     work = partial(detect_in_source, config=config)
     results = with_progress(run_local(work, sources, workers), len(sources), "detect")
     found = sorted(results, key=lambda detected: detected.source.video_id)
-    name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")
     _refuse_nothing(found)
+    name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")
     write_moments(output, {d.source.video_id: d.moments for d in found if d.moments}, job)
     _summarise(found, output)
 
@@ -57,8 +56,7 @@ def detect(
 def detect_in_source(source: Source, config: MoiConfig) -> Detected:
     """The moments of one source. A file that is no media is an error if the user named it."""
     try:
-        with storage.open_input(source.url) as file:
-            facts = probe(file)
+        facts = facts_of(source)
         if facts.audio is None:
             return Detected(source, facts.duration_seconds, (), "no sound")
         with storage.open_input(source.url) as file:
@@ -94,6 +92,5 @@ def _summarise(found: Sequence[Detected], output: str) -> None:
     minutes = sum(detected.duration_seconds for detected in found) / 60
     console.print(
         f"{moments} moments in {minutes / 60:.2f} h of {len(found)} sources "
-        f"({moments / max(minutes, 1e-9):.1f} a minute) → {output}",
-        highlight=False, markup=False,
-    )  # fmt: skip
+        f"({moments / max(minutes, 1e-9):.1f} a minute) → {output}"
+    )

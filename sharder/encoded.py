@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from av.audio.stream import AudioStream
 
 from replai.core.record import AudioFacts, VideoFacts
+from replai.media.container import Media
 
-MP4_OPTIONS = {"fflags": "+bitexact"}
-"""Nothing of the time or the library's version goes into the bytes."""
+MP4_OPTIONS = {"fflags": "+bitexact", "movie_timescale": "1000000"}
+"""Nothing of the time or the library's version goes into the bytes; the offset between the
+streams is kept to the microsecond (FFmpeg's default is the millisecond).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,12 @@ class EncodedSegment:
     duration_seconds: float
     video: VideoFacts
     audio: AudioFacts
+
+
+def sound_of(media: Media) -> AudioStream | None:
+    """The audio stream; None also where one is declared that holds no sound."""
+    stream = media.audio
+    return stream if stream is not None and stream.rate and stream.channels else None
 
 
 def audio_facts(stream: AudioStream | None) -> AudioFacts:

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 from replai.core.errors import UserError
@@ -28,10 +30,11 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
         return
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(
-        min(workers, len(inputs)), mp_context=context, initializer=_leave_ctrl_c_to_the_parent
+        min(workers, len(inputs)), mp_context=context, initializer=_stop_when_told
     )
     try:
-        futures = [pool.submit(function, item) for item in inputs]
+        with _ctrl_c_waiting():
+            futures = [pool.submit(partial(_work, function), item) for item in inputs]
         for future in as_completed(futures):
             yield future.result()
     except BaseException:
@@ -41,14 +44,32 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _leave_ctrl_c_to_the_parent() -> None:
-    """In a worker: Ctrl-C is the parent's; its SIGTERM ends the work in hand by SystemExit."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _ctrl_c_waiting() -> Iterator[None]:
+    """Ctrl-C waits until the end; processes that are started here never see one."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _stop_when_told() -> None:
+    """In a worker: the parent's SIGTERM ends the work in hand by SystemExit."""
     signal.signal(signal.SIGTERM, _exit)
 
 
 def _exit(signum: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the cleaning up is not interrupted
     raise SystemExit(128 + signum)
+
+
+def _work(function: Callable[[A], B], item: A) -> B:
+    """In a worker: `function(item)`. Once told to stop, the pool's queue is not looked at again."""
+    try:
+        return function(item)
+    except SystemExit as stop:
+        os._exit(int(stop.code or 0))
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -28,7 +28,7 @@ def make_world(settings: WorldSettings, output: str, workers: int) -> None:
     if _is_there(settings, folder):
         console.print(f"{folder} is already there, from the same settings; nothing to do")
         return
-    with Progress(console=console) as progress:
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("world", total=settings.num_videos)
         summary = write_world(
             settings,
@@ -40,8 +40,7 @@ def make_world(settings: WorldSettings, output: str, workers: int) -> None:
     console.print(
         f"{summary.num_train_videos} + {summary.num_test_videos} videos, "
         f"{summary.total_seconds / 3600:.2f} h, {summary.num_train_actions} + "
-        f"{summary.num_test_actions} actions (train + test) → {folder}",
-        highlight=False,
+        f"{summary.num_test_actions} actions (train + test) → {folder}"
     )
 
 
@@ -63,6 +62,5 @@ def _is_there(settings: WorldSettings, folder: Path) -> bool:
 
 def _write_settings(settings: WorldSettings, folder: Path, *, finished: bool) -> None:
     fields = {"finished": finished, "settings": asdict(settings)}
-    storage.write_local_atomically(
-        folder / SETTINGS_NAME, (json.dumps(fields, indent=1) + "\n").encode()
-    )
+    data = (json.dumps(fields, indent=1) + "\n").encode()
+    storage.write_bytes(str(folder / SETTINGS_NAME), data)

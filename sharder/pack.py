@@ -20,15 +20,15 @@ from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.index import HEADER_NAME
 from replai.core.record import Moment
-from replai.media.probe import MediaFacts, probe
+from replai.media.probe import MediaFacts
 from sharder.annotations import Annotations
 from sharder.encode import Profile
 from sharder.engine import run_local
-from sharder.part import Part, make_shard, read_part
+from sharder.part import Part, make_shard, read_part, remove_parts, sweep
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.root import finish_root
 from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards
-from sharder.sources import Source
+from sharder.sources import Source, facts_of
 
 JOB_NAME = "job.json"
 
@@ -47,6 +47,8 @@ class PackConfig:
     def __post_init__(self) -> None:
         if self.samples_per_shard < 1:
             raise UserError(f"--samples-per-shard is {self.samples_per_shard}; at least 1")
+        if not self.split.replace("-", "").replace("_", "").isalnum():
+            raise UserError(f"--split is {self.split!r}; letters, digits, - and _")
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,19 @@ def pack(
         return
     probed = _probe_all(sources, workers)
     plan = _plan(probed, moments, annotations, config)
+    sweep(root)
     storage.write_bytes(storage.join(root, JOB_NAME), _job_file(job, command))
     parts = _make_parts(plan, root, profile, config, workers)
+    _refuse_nothing(parts, root)
     name_skipped([Skipped(*one) for part in parts for one in part.skipped], "segments")
     finish_root(root, parts, annotations, profile.name, config.segments.margin_seconds, command)
-    storage.remove_files([part_url for part_url, _ in _part_urls(plan, root, config)])
+    remove_parts(root, [part.name for part in parts])
 
 
 def probe_source(source: Source) -> Probed:
     """The facts of one source. A file that is no video is an error if the user named it."""
     try:
-        with storage.open_input(source.url) as file:
-            facts = probe(file)
+        facts = facts_of(source)
         if facts.video is None:
             raise SampleError("no video stream")
         return Probed(source, facts)
@@ -104,9 +107,12 @@ def probe_source(source: Source) -> Probed:
 def _probe_all(sources: Sequence[Source], workers: int) -> list[Probed]:
     results = with_progress(run_local(probe_source, sources, workers), len(sources), "probe")
     probed = sorted(results, key=lambda one: one.source.video_id)
-    name_skipped([Skipped(p.source.url, p.problem) for p in probed if p.problem], "sources")
     if all(one.facts is None for one in probed):
-        raise UserError(f"none of {len(probed)} sources is a video ({probed[0].problem})")
+        first = probed[0]
+        raise UserError(
+            f"none of {len(probed)} sources is a video ({first.source.url}: {first.problem})"
+        )
+    name_skipped([Skipped(p.source.url, p.problem) for p in probed if p.problem], "sources")
     return probed
 
 
@@ -164,7 +170,7 @@ def _make_parts(
     config: PackConfig,
     workers: int,
 ) -> list[Part]:
-    names = [name for _, name in _part_urls(plan, root, config)]
+    names = [f"{config.split}-{number:06d}" for number in range(len(plan))]
     done = {name: part for name in names if (part := read_part(root, name)) is not None}
     if done:
         console.print(f"{len(done)} of {len(plan)} shards are already made")
@@ -177,11 +183,16 @@ def _make_parts(
     return [parts[name] for name in names]
 
 
-def _part_urls(
-    plan: Sequence[tuple[Segment, ...]], root: str, config: PackConfig
-) -> list[tuple[str, str]]:
-    names = [f"{config.split}-{number:06d}" for number in range(len(plan))]
-    return [(storage.join(root, "parts", f"{name}.json"), name) for name in names]
+def _refuse_nothing(parts: Sequence[Part], root: str) -> None:
+    """Gives the root up if no segment of any shard could be made."""
+    if any(part.rows for part in parts):
+        return
+    remove_parts(root, [part.name for part in parts])
+    storage.remove_files([storage.join(root, JOB_NAME)])
+    if storage.is_local(root):
+        storage.local_path(root).rmdir()
+    key, reason = parts[0].skipped[0]
+    raise UserError(f"no segment of any source could be made ({key}: {reason})")
 
 
 def _claim(root: str, job: str, command: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from sharder.encode import Profile
 from sharder.encoded import EncodedSegment
 from sharder.segments import Segment
 from sharder.shards import IndexRow, Sample, write_shard
+
+PARTS_NAME = "parts"
+SCRATCH_NAME = f"{PARTS_NAME}/.making"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +72,33 @@ def read_part(root: str, name: str) -> Part | None:
     )
 
 
+def remove_parts(root: str, names: Sequence[str]) -> None:
+    """Takes away the part files of the shards `names`: the root is finished, or given up."""
+    storage.remove_files([_part_url(root, name) for name in names])
+    if storage.is_local(root):
+        shutil.rmtree(storage.local_path(storage.join(root, PARTS_NAME)), ignore_errors=True)
+
+
+def sweep(root: str) -> None:
+    """Takes away what a killed run left half-written. On a remote store there is no such thing."""
+    if storage.is_local(root):
+        folder = storage.local_path(root)
+        shutil.rmtree(folder / SCRATCH_NAME, ignore_errors=True)
+        for path in folder.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 def _part_url(root: str, name: str) -> str:
-    return storage.join(root, "parts", f"{name}.json")
+    return storage.join(root, PARTS_NAME, f"{name}.json")
 
 
 @contextmanager
 def _scratch_file(root: str) -> Iterator[Path]:
     """A temporary file, on the root's own disk where that is local; gone afterwards."""
-    folder = storage.local_path(storage.join(root, "parts")) if storage.is_local(root) else None
+    folder = storage.local_path(root) / SCRATCH_NAME if storage.is_local(root) else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         yield Path(scratch) / "shard.tar"
 
 

@@ -18,7 +18,8 @@ from rich.progress import (
 
 T = TypeVar("T")
 
-console = Console(stderr=True, soft_wrap=True)
+# A path is no markup: nothing in what is printed means more than it says.
+console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 NAMED_AT_MOST = 10
 
 
@@ -31,12 +32,12 @@ class Skipped:
 
 
 def with_progress(results: Iterable[T], total: int, title: str) -> Iterator[T]:
-    """Passes `results` on beside a progress bar with an estimate of the time left."""
+    """Passes `results` on; on a terminal, beside a bar with an estimate of the time left."""
     columns = (
         TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=total)
         for result in results:
             progress.advance(task)
@@ -47,8 +48,8 @@ def name_skipped(skipped: Sequence[Skipped], what: str) -> None:
     """Counts what was left out and names the first ones, with their reasons."""
     if not skipped:
         return
-    console.print(f"skipped {len(skipped)} {what}:", highlight=False)
+    console.print(f"skipped {len(skipped)} {what}:")
     for one in skipped[:NAMED_AT_MOST]:
-        console.print(f"  {one.name}: {one.reason}", highlight=False, markup=False)
+        console.print(f"  {one.name}: {one.reason}")
     if len(skipped) > NAMED_AT_MOST:
-        console.print(f"  … and {len(skipped) - NAMED_AT_MOST} more", highlight=False)
+        console.print(f"  … and {len(skipped) - NAMED_AT_MOST} more")

@@ -9,7 +9,6 @@ from dataclasses import asdict
 import pyarrow as pa
 
 from replai.core import storage
-from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, INDEX_NAME, SCHEMA, Header, dataset_hash, encode_table
 from replai.core.record import SCHEMA_VERSION
 from sharder.annotations import Annotations
@@ -29,9 +28,6 @@ def finish_root(
 ) -> None:
     """Writes everything that makes the shards of `parts` a dataset; `shards.json` last."""
     kept = [part for part in parts if part.rows]
-    if not kept:
-        reason = parts[0].skipped[0] if parts and parts[0].skipped else ("", "no segments")
-        raise UserError(f"no segment could be made for {root} ({reason[0]}: {reason[1]})")
     table = index_table(kept)
     header = _header(table, annotations, profile, margin_seconds)
     storage.write_bytes(storage.join(root, INDEX_NAME), encode_table(table))
@@ -41,7 +37,7 @@ def finish_root(
     storage.write_bytes(storage.join(root, "README.md"), card.encode())
     fields = json.dumps(wids_fields(kept, header), indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(root, HEADER_NAME), fields.encode())
-    console.print(_summary(table, header, kept, root), highlight=False, markup=False)
+    console.print(_summary(table, header, kept, root))
 
 
 def index_table(parts: Sequence[Part]) -> pa.Table:

@@ -11,12 +11,18 @@ on both sides, so that every window around every moment of the core lies inside 
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from replai.core.record import Action, Moment
 from replai.core.seeding import generator
 from replai.core.timeline import Span
+
+SHORTEST_CORE_SECONDS = 0.1
+LONGEST_ID_IN_KEY = 64
+"""Characters: the name of a tar's member has at most 100."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +34,12 @@ class SegmentConfig:
     """At least the furthest reach of any view that training may ask for."""
 
     def __post_init__(self) -> None:
-        if self.core_seconds <= 0 or self.margin_seconds < 0:
+        if not SHORTEST_CORE_SECONDS <= self.core_seconds < math.inf:
             raise ValueError(
-                f"a core of {self.core_seconds} s with a margin of {self.margin_seconds} s"
+                f"segment_seconds is {self.core_seconds}; at least {SHORTEST_CORE_SECONDS}"
             )
+        if not 0 <= self.margin_seconds < math.inf:
+            raise ValueError(f"margin_seconds is {self.margin_seconds}; at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +48,27 @@ class Segment:
 
     video_id: str
     url: str
+    core_start_seconds: float
     span: Span
+    """What is stored: the core and its margins."""
     moments: tuple[Moment, ...]
     actions: tuple[Action, ...]
 
     @property
     def key(self) -> str:
         """The sample's key: unique in the dataset, without dots or slashes."""
-        return f"{safe_key(self.video_id)}_{round(self.span.start_seconds * 1000):09d}"
+        return f"{safe_key(self.video_id)}_{round(self.core_start_seconds * 1000):09d}"
 
 
 def safe_key(video_id: str) -> str:
-    """`video_id` with everything but letters, digits, `-` and `_` replaced by `-`."""
-    return "".join(c if (c.isascii() and c.isalnum()) or c in "-_" else "-" for c in video_id)
+    """`video_id` with everything but letters, digits, `-` and `_` replaced by `-`.
+
+    An id that is changed or cut by that gets a digest of the whole, which keeps it unique.
+    """
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "-_" else "-" for c in video_id)
+    if safe == video_id and len(safe) <= LONGEST_ID_IN_KEY:
+        return safe
+    return f"{safe[:LONGEST_ID_IN_KEY]}-{hashlib.sha256(video_id.encode()).hexdigest()[:12]}"
 
 
 def cut_video(
@@ -83,6 +99,7 @@ def cut_video(
             Segment(
                 video_id=video_id,
                 url=url,
+                core_start_seconds=core.start_seconds,
                 span=stored,
                 moments=tuple(
                     m for m in moments if core.contains(m.seconds) and _fits(m, video, margin)

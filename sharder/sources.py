@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from replai.core import storage
-from replai.core.errors import UserError
+from replai.core.errors import SampleError, UserError
+from replai.media.probe import MediaFacts, probe
 
 VIDEO_EXTENSIONS = frozenset(
     {
@@ -46,6 +47,14 @@ def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[So
     return [sources[video_id] for video_id in sorted(sources)]
 
 
+def facts_of(source: Source) -> MediaFacts:
+    """What the headers of `source` say. Raises SampleError if it is no media."""
+    if storage.file_size(source.url) == 0:
+        raise SampleError("the file is empty")
+    with storage.open_input(source.url) as file:
+        return probe(file)
+
+
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
         urls = [url for url in storage.list_files(argument) if _extension(url) in extensions]
@@ -54,7 +63,9 @@ def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
         return [Source(_video_id(url), url, named=False) for url in urls]
     if not storage.exists(argument):
         raise UserError(f"no such file, folder or bucket: {argument}")
-    return [Source(_video_id(argument), argument, named=True)]
+    # As a folder's listing has it, so that a file beside its folder is one source.
+    url = storage.filesystem(argument)[1] if storage.is_local(argument) else argument
+    return [Source(_video_id(url), url, named=True)]
 
 
 def _extension(url: str) -> str:

@@ -56,8 +56,10 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
     prominences = _numbers(url, table, "prominence") if has_prominence else [None] * len(ids)
     moments: dict[str, list[Moment]] = {}
     for line, (video_id, time, prominence) in enumerate(zip(ids, times, prominences, strict=True)):
-        if video_id is None or time is None or not math.isfinite(time) or time < 0:
+        if not video_id or time is None or not math.isfinite(time) or time < 0:
             raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
+        if prominence is not None and not math.isfinite(prominence):
+            raise UserError(f"{url} row {line + 1}: a prominence of {prominence}")
         moments.setdefault(video_id, []).append(Moment(seconds=time, prominence=prominence))
     return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
 
@@ -66,7 +68,7 @@ def job_of(url: str) -> str | None:
     """The job that wrote the moments file `url`; None if it is not one of ours."""
     try:
         metadata = pq.read_schema(io.BytesIO(storage.read_bytes(url))).metadata or {}
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):
         return None
     job = metadata.get(JOB_KEY)
     return job.decode() if job else None
@@ -79,7 +81,7 @@ def _read_table(url: str) -> pa.Table:
             return pq.read_table(io.BytesIO(data))
         options = pacsv.ConvertOptions(column_types={"video_id": pa.string()})
         return pacsv.read_csv(io.BytesIO(data), convert_options=options)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{url} is neither Parquet nor CSV with a header: {str(error).splitlines()[0]}"
         ) from None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from math import ceil
+from typing import Any, TypeVar
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -20,9 +24,12 @@ from numpy.typing import NDArray
 from replai.core.errors import SampleError
 from replai.core.record import VideoFacts
 from replai.core.timeline import Span, slot_centres
-from replai.media.audio import PREROLL_SECONDS
 from replai.media.container import Media
-from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts
+from replai.media.mono import TOLERANCE_SECONDS
+from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
+from sharder.span_packets import read_span
+
+FrameT = TypeVar("FrameT", VideoFrame, AudioFrame)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,24 +51,25 @@ def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> Enc
     """The frames on screen at each 1/fps slot of `span`, scaled, and its sound at its own rate
     and with its own channels. Raises SampleError where nothing decodes.
     """
-    if media.video is None:
+    if media.video is None or not media.video.width * media.video.height:
         raise SampleError("no video stream")
-    num_frames = max(1, round(span.duration_seconds * settings.fps))
+    num_frames = max(1, ceil(span.duration_seconds * settings.fps - 1e-6))
+    packets = read_span(media, span)
     stored = Span(span.start_seconds, span.start_seconds + num_frames / settings.fps)
     width, height = _scaled(media.video.width, media.video.height, settings.short_side)
-    sink = io.BytesIO()
+    sink, source = io.BytesIO(), sound_of(media)
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
         picture = _add_video(target, width, height, settings)
-        sound = _add_audio(target, media.audio, settings) if media.audio else None
-        _encode_pictures(target, picture, _frames_of(media, stored, num_frames))
-        if sound is not None:
-            _encode_sound(target, sound, _samples_of(media, stored))
+        sound = _add_audio(target, source, settings) if source else None
+        _encode_pictures(target, picture, _frames_of(media, packets.video, stored, num_frames))
+        if source is not None and sound is not None:
+            _encode_sound(target, sound, _samples_of(media, source, packets.audio, stored))
     return EncodedSegment(
         media=sink.getvalue(),
         start_seconds=stored.start_seconds,
-        duration_seconds=stored.duration_seconds,
+        duration_seconds=num_frames / settings.fps,
         video=VideoFacts(width=width, height=height, fps=float(settings.fps), codec="h264"),
-        audio=audio_facts(media.audio),
+        audio=audio_facts(source),
     )
 
 
@@ -105,14 +113,15 @@ def _encode_pictures(
     target.mux(stream.encode(None))
 
 
-def _frames_of(media: Media, span: Span, num_frames: int) -> Iterator[VideoFrame]:
+def _frames_of(
+    media: Media, packets: Sequence[Packet[Stream]], span: Span, num_frames: int
+) -> Iterator[VideoFrame]:
     """For each slot of `span`, the frame on screen at its centre: the last that began by then."""
     assert media.video is not None
     times = slot_centres(span.start_seconds, span.duration_seconds, num_frames)
     wanted = [media.pts_at(float(time), media.video) for time in times]
-    media.container.seek(max(wanted[0], media.video.start_time or 0), stream=media.video)
     shown, done = None, 0
-    for frame in media.container.decode(media.video):
+    for frame in _decoded(media.video.codec_context.decode, packets):
         if frame.pts is None:
             continue
         while done < num_frames and shown is not None and wanted[done] < frame.pts:
@@ -127,27 +136,33 @@ def _frames_of(media: Media, span: Span, num_frames: int) -> Iterator[VideoFrame
         yield shown
 
 
-def _samples_of(media: Media, span: Span) -> NDArray[np.float32]:
+def _samples_of(
+    media: Media, stream: AudioStream, packets: Sequence[Packet[Stream]], span: Span
+) -> NDArray[np.float32]:
     """The span's sound, every channel, placed by pts; float32 [channels, n], gaps are zeros."""
-    stream = media.audio
-    assert stream is not None
     first = round(span.start_seconds * stream.rate)
     samples = np.zeros(
         (stream.channels, round(span.stop_seconds * stream.rate) - first), np.float32
     )
     to_float = av.AudioResampler(format="fltp", layout=stream.layout.name, rate=stream.rate)
-    media.container.seek(
-        media.pts_at(span.start_seconds - PREROLL_SECONDS, stream), stream=stream, backward=True
-    )
-    for frame in media.container.decode(stream):
+    following: int | None = None
+    for frame in _decoded(stream.codec_context.decode, packets):
         for part in to_float.resample(frame):
             if part.pts is None or part.time_base is None:
                 continue
             start = round(float(part.pts * part.time_base - media.origin) * stream.rate) - first
-            if start >= samples.shape[1]:
-                return samples
+            if following is not None and abs(start - following) <= TOLERANCE_SECONDS * stream.rate:
+                start = following
             _put(samples, start, part.to_ndarray())
+            following = start + part.samples
     return samples
+
+
+def _decoded(
+    decode: Callable[[Packet[Stream] | None], list[FrameT]], packets: Sequence[Packet[Stream]]
+) -> Iterator[FrameT]:
+    for packet in (*packets, None):
+        yield from decode(packet)
 
 
 def _put(samples: NDArray[np.float32], start: int, part: NDArray[Any]) -> None:
@@ -161,7 +176,7 @@ def _encode_sound(
 ) -> None:
     for start in range(0, samples.shape[1], 1024):
         block = np.ascontiguousarray(samples[:, start : start + 1024])
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)
+        frame = AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)
         frame.sample_rate, frame.pts = stream.rate, start
         frame.time_base = Fraction(1, stream.rate)
         target.mux(stream.encode(frame))

@@ -49,7 +49,7 @@ class Steps:
 
 def run_demo(out: Path, data: str, environment: dict[str, str]) -> None:
     """Everything, with shards below the URL `data` and all else below `out`."""
-    steps, world = Steps(environment), out / "world"
+    steps, world = Steps({"OMP_NUM_THREADS": "1", **environment}), out / "world"
     steps.sharder("world", "-o", str(world))
     for split in ("train", "test"):
         moments = str(out / f"{split}-moments.parquet")

@@ -39,8 +39,8 @@ def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()
             OmegaConf.structured(schema), from_file, OmegaConf.from_dotlist(list(overrides))
         )
         return cast(T, OmegaConf.to_object(merged))
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise UserError(f"config {path}: {str(error).splitlines()[0]}") from None
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+        raise UserError(f"config {path}: {_reason(error)}") from None
 
 
 def config_yaml(config: Any) -> str:
@@ -50,7 +50,8 @@ def config_yaml(config: Any) -> str:
 
 def config_dict(config: Any) -> dict[str, Any]:
     """The resolved `config` as plain dicts, lists and scalars."""
-    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(config)))
+    plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    return cast(dict[str, Any], plain)
 
 
 def config_from_dict(schema: type[T], values: dict[str, Any]) -> T:
@@ -58,12 +59,19 @@ def config_from_dict(schema: type[T], values: dict[str, Any]) -> T:
     return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values)))
 
 
+def _reason(error: Exception) -> str:
+    """First line of `error`, with the key where OmegaConf knows it."""
+    key = getattr(error, "full_key", None)
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return f"{key}: {line}" if key else line
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"no such config file: {path}")
     try:
         loaded = OmegaConf.to_container(OmegaConf.load(path))
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path} holds no mapping of keys to values")

@@ -99,18 +99,26 @@ def open_index(root: str) -> DatasetIndex:
             f"{root} has schema version {ours.get('schema_version')}; this software reads "
             f"{SCHEMA_VERSION}"
         )
-    header = Header(**ours)
+    header, shards = _header(root, fields_)
     table = decode_table(storage.read_bytes(storage.join(root, INDEX_NAME)))
     if dataset_hash(table) != header.dataset_hash or table.num_rows != header.num_samples:
         raise UserError(f"{root}: {INDEX_NAME} and {HEADER_NAME} disagree; run the pack again")
-    shards = fields_["shardlist"]
     return DatasetIndex(
         root=root,
         header=header,
-        shard_names=tuple(str(shard["url"]) for shard in shards),
-        shard_sizes=tuple(int(shard["filesize"]) for shard in shards),
+        shard_names=tuple(name for name, _ in shards),
+        shard_sizes=tuple(size for _, size in shards),
         table=table,
     )
+
+
+def _header(root: str, fields_: dict[str, Any]) -> tuple[Header, list[tuple[str, int]]]:
+    """Our header, and (name, size in bytes) of each shard."""
+    try:
+        shards = [(str(shard["url"]), int(shard["filesize"])) for shard in fields_["shardlist"]]
+        return Header(**fields_["replai"]), shards
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{root}/{HEADER_NAME} is damaged ({error}); pack it again") from None
 
 
 def _read_header_fields(root: str) -> dict[str, Any]:
@@ -125,8 +133,8 @@ def _read_header_fields(root: str) -> dict[str, Any]:
     try:
         loaded = json.loads(storage.read_bytes(url))
         return dict(loaded)
-    except ValueError:
-        raise UserError(f"{url} is not JSON; run `sharder pack` again") from None
+    except (ValueError, TypeError):
+        raise UserError(f"{url} is no JSON object; run `sharder pack` again") from None
 
 
 def encode_table(table: pa.Table) -> bytes:
@@ -140,8 +148,12 @@ def decode_table(data: bytes) -> pa.Table:
     """The index table in Parquet bytes. Raises UserError if the columns are not the index's."""
     try:
         table = pq.read_table(io.BytesIO(data))
-        return table.select(SCHEMA.names).cast(SCHEMA)
-    except (pa.ArrowInvalid, KeyError) as error:
+        table = table.select(SCHEMA.names).cast(SCHEMA)
+        table.validate(full=True)
+        if any(column.null_count for column in table.columns):
+            raise pa.ArrowInvalid("a value is missing")
+        return table
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{INDEX_NAME} cannot be read: {str(error).splitlines()[0]}") from None
 
 

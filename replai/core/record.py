@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SCHEMA_VERSION = 1
+LARGEST_NUMBER = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +86,59 @@ class SampleRecord:
                     f"schema version {version!r}; this software reads {SCHEMA_VERSION}"
                 )
             return _record(fields)
-        except (KeyError, TypeError, UnicodeDecodeError) as error:
+        except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a sample record: {type(error).__name__} {error}") from error
 
 
 def _record(fields: dict[str, Any]) -> SampleRecord:
     return SampleRecord(
         video_id=str(fields["video_id"]),
-        start_seconds=float(fields["start_seconds"]),
-        duration_seconds=float(fields["duration_seconds"]),
-        video=VideoFacts(**fields["video"]),
-        audio=AudioFacts(**fields["audio"]),
-        moments=tuple(Moment(**moment) for moment in fields["moments"]),
-        actions=tuple(Action(**action) for action in fields["actions"]),
+        start_seconds=_number(fields["start_seconds"]),
+        duration_seconds=_number(fields["duration_seconds"]),
+        video=_video(fields["video"]),
+        audio=_audio(fields["audio"]),
+        moments=tuple(_moment(moment) for moment in fields["moments"]),
+        actions=tuple(_action(action) for action in fields["actions"]),
     )
+
+
+def _moment(fields: dict[str, Any]) -> Moment:
+    prominence = fields["prominence"]
+    return Moment(
+        seconds=_number(fields["seconds"]),
+        prominence=None if prominence is None else _number(prominence),
+    )
+
+
+def _action(fields: dict[str, Any]) -> Action:
+    return Action(
+        start_seconds=_number(fields["start_seconds"]),
+        stop_seconds=_number(fields["stop_seconds"]),
+        verb=str(fields["verb"]),
+        noun=str(fields["noun"]),
+        verb_class=int(fields["verb_class"]),
+        noun_class=int(fields["noun_class"]),
+    )
+
+
+def _video(fields: dict[str, Any]) -> VideoFacts:
+    width, height = int(fields["width"]), int(fields["height"])
+    if min(width, height) < 1:
+        raise ValueError(f"a video of {width}x{height} pixels")
+    return VideoFacts(
+        width=width, height=height, fps=_number(fields["fps"]), codec=str(fields["codec"])
+    )
+
+
+def _audio(fields: dict[str, Any]) -> AudioFacts:
+    return AudioFacts(
+        sample_rate_hz=int(fields["sample_rate_hz"]), channels=int(fields["channels"])
+    )
+
+
+def _number(value: Any) -> float:
+    """`value` as a float whose ticks, at any media clock, fit in 64 bits."""
+    number = float(value)
+    if not abs(number) < LARGEST_NUMBER:  # written so that NaN is refused too
+        raise ValueError(f"{value!r} is out of range")
+    return number

@@ -19,6 +19,8 @@ from fsspec.core import url_to_fs
 
 from replai.core.errors import UserError
 
+# An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
+_FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
 READ_BLOCK_BYTES = 1 << 20
 """Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
 
@@ -29,8 +31,8 @@ def is_local(url: str) -> bool:
 
 
 def local_path(url: str) -> Path:
-    """The path behind a local `url`."""
-    return Path(url.split("://", 1)[1] if "://" in url else url)
+    """The absolute path behind a local `url`, as the filesystem object sees it (`~` is home)."""
+    return Path(filesystem(url)[1])
 
 
 def join(root: str, *parts: str) -> str:
@@ -65,9 +67,9 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except OSError as error:
         raise UserError(f"{url}: {_first_line(error)}") from None
     except (ImportError, ValueError) as error:
-        if "rotocol" not in str(error):
+        if not any(known in str(error) for known in _FSSPEC_COMPLAINTS):
             raise
-        raise UserError(f"{url}: {_first_line(error)}") from None
+        raise UserError(f"{url!r}: {_first_line(error)}") from None
     except Exception as error:
         if not _is_store_error(error):
             raise

@@ -89,18 +89,18 @@ def _moments(config: RunConfig, index: DatasetIndex) -> str:
         sampling=config.data.sampling,
         crop=config.data.crop,
         batch_size=NUM_MOMENTS,
-        num_epochs=1,
         augment=False,
         config=StreamConfig(num_workers=0),
     )
     batch = next(iter(stream))
+    rows = batch.valid.nonzero().flatten().tolist()[:NUM_MOMENTS]
     note = (
         "<p class='note'>Each row is one moment t that <code>sharder detect</code> found: frames "
         f"of the clip that ends {config.objective.delta_seconds:g} s before t, the log-mel "
         "spectrogram of the sound around t (white line), frames of the clip that starts "
         f"{config.objective.delta_seconds:g} s after t.</p>"
     )
-    return note + "".join(_strip(batch, row, config.encoders.log_mel) for row in range(len(batch)))
+    return note + "".join(_strip(batch, row, config.encoders.log_mel) for row in rows)
 
 
 def _strip(batch: AVBatch, row: int, log_mel: LogMelConfig) -> str:

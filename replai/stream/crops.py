@@ -24,7 +24,7 @@ class CropConfig:
     def __post_init__(self) -> None:
         if not 0 < self.size_pixels <= self.min_short_side <= self.max_short_side:
             raise ValueError(
-                f"crop {self.size_pixels} <= min_short_side {self.min_short_side} <= "
+                f"0 < size_pixels {self.size_pixels} <= min_short_side {self.min_short_side} <= "
                 f"max_short_side {self.max_short_side} must hold"
             )
         if not 0 <= self.flip_probability <= 1:

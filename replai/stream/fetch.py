@@ -29,7 +29,7 @@ class Fetched:
 class RangeReader:
     """Reads samples of one dataset by byte range; safe to use from several threads.
 
-    Shards on this machine are read by pread from descriptors kept open, others by ranged GETs.
+    Shards on this machine are opened for each read: keeping thousands open would meet the limit.
     """
 
     def __init__(self, index: DatasetIndex) -> None:
@@ -39,7 +39,6 @@ class RangeReader:
         self._sizes = index.column("size")
         self._crc32 = index.column("crc32")
         self._keys = index.column("key")
-        self._descriptors: dict[int, int] = {}
 
     def read(self, row: int) -> bytes:
         """The bytes of sample `row`. Raises SampleError if they are short or not its own."""
@@ -51,25 +50,13 @@ class RangeReader:
             raise SampleError(f"{self._name(row)}: bytes do not match their crc32")
         return data
 
-    def close(self) -> None:
-        """Closes the shards kept open."""
-        while self._descriptors:
-            os.close(self._descriptors.popitem()[1])
-
     def _read_range(self, shard: int, offset: int, size: int) -> bytes:
         url = self._index.shard_url(shard)
         with storage.naming_store_errors(url):
             if not storage.is_local(url):
                 return storage.read_range(url, offset, size)
-            return os.pread(self._descriptor(shard, url), size, offset)
-
-    def _descriptor(self, shard: int, url: str) -> int:
-        if shard not in self._descriptors:
-            opened = os.open(storage.local_path(url), os.O_RDONLY)
-            kept = self._descriptors.setdefault(shard, opened)
-            if kept != opened:
-                os.close(opened)
-        return self._descriptors[shard]
+            with storage.local_path(url).open("rb", buffering=0) as file:
+                return os.pread(file.fileno(), size, offset)
 
     def _name(self, row: int) -> str:
         return f"sample {self._keys[row]} in {self._index.shard_url(int(self._shards[row]))}"
@@ -93,7 +80,6 @@ def fetch(
             yield _finished(pending, items)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        reader.close()
 
 
 def _finished(pending: deque[tuple[Place, Future[bytes]]], items: Items) -> Fetched:

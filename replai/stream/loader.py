@@ -219,7 +219,7 @@ class PlanSource(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             "num_workers": info.num_workers if info else 1,
         }
         if task.num_epochs is None:
-            return covering_places(**sizes)
+            return covering_places(task.state.batch, **sizes)
         return training_places(task.state, num_epochs=task.num_epochs, **sizes)
 
 

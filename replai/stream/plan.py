@@ -110,6 +110,7 @@ def training_places(
 
 
 def covering_places(
+    first_batch: int = 0,
     *,
     num_items: int,
     global_batch: int,
@@ -118,10 +119,13 @@ def covering_places(
     worker: int = 0,
     num_workers: int = 1,
 ) -> Iterator[Place]:
-    """Every item once, in index order, in equal steps on all ranks; the end padded as not valid."""
+    """Every item once, in index order, in equal steps on all ranks; the end padded as not valid.
+
+    Batches before `first_batch` are left out.
+    """
     local = local_batch_size(global_batch, world_size)
     num_batches = -(-num_items // global_batch)
-    for batch in range(worker, num_batches, num_workers):
+    for batch in range(first_batch + worker, num_batches, num_workers):
         for slot in range(local):
             position = batch * global_batch + rank * local + slot
             valid = position < num_items

@@ -106,7 +106,8 @@ def anchors(
         return np.array([record.moments[i].seconds for i in sorted(chosen)])
     if sampling.at is At.random:
         before, after = reach
-        return np.sort(draw.uniform(before, record.duration_seconds - after, size=k))
+        last = max(before, record.duration_seconds - after)  # rounding may leave less than none
+        return np.sort(draw.uniform(before, last, size=k))
     action = record.actions[ordinal]
     length = action.stop_seconds - action.start_seconds
     return slot_centres(action.start_seconds, length, k)

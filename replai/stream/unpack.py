@@ -14,6 +14,8 @@ from replai.core.record import SampleRecord
 from replai.stream.fetch import Fetched
 from replai.stream.plan import Place
 
+TAR_MAGIC, TAR_MAGIC_AT = b"ustar", slice(257, 262)
+
 
 @dataclass(frozen=True)
 class Unpacked:
@@ -34,6 +36,8 @@ def unpack(fetched: Iterator[Fetched]) -> Iterator[Unpacked]:
 
 def unpack_sample(item: Fetched) -> Unpacked:
     """The sample in one byte range. Raises SampleError if it is not exactly one whole sample."""
+    if item.data[TAR_MAGIC_AT] != TAR_MAGIC:  # webdataset would also decompress, without a limit
+        raise SampleError(f"index row {item.row} is not one sample: no uncompressed tar")
     source = iter([{"url": "range", "stream": io.BytesIO(item.data)}])
     try:
         samples = list(group_by_keys(tar_file_expander(source)))
@@ -46,4 +50,6 @@ def unpack_sample(item: Fetched) -> Unpacked:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__} {str(error)[:200]}".splitlines()[0]
+    # webdataset appends streams and URLs to the arguments
+    reason = str(error.args[0])[:200] if error.args else ""
+    return f"{type(error).__name__} {reason}".splitlines()[0]

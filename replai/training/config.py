@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from replai.models import EncodersConfig
-from replai.objectives import ObjectiveConfig
+from replai.objectives import OBJECTIVES, ObjectiveConfig
 from replai.stream.crops import CropConfig
 from replai.stream.loader import StreamConfig
 from replai.stream.sampling import SamplingConfig
@@ -53,3 +53,6 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.objective.name not in OBJECTIVES:
+            known = ", ".join(OBJECTIVES)
+            raise ValueError(f"objective.name is {self.objective.name!r}, not one of {known}")

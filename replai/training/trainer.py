@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,7 @@ class Trainer:
         self._resume()
         self.model: nn.Module = self.learner
         if ranks.world_size > 1:
-            self.model = DistributedDataParallel(
-                self.learner, device_ids=[ranks.device] if ranks.device.type == "cuda" else None
-            )
+            self.model = _over_all_ranks(self.learner, ranks)
 
     def train(self) -> None:
         """Trains to the end of the last epoch, or to a signal to stop; writes a checkpoint then."""
@@ -243,6 +242,13 @@ class Trainer:
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+
+
+def _over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
+    # oneDNN gives the gradients of 1x1x1 convolutions in strides of its own: a copy, no more.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    on_gpu = ranks.device.type == "cuda"
+    return DistributedDataParallel(learner, device_ids=[ranks.device] if on_gpu else None)
 
 
 def _refuse_other_config(saved: dict[str, Any], ours: dict[str, Any], path: Path) -> None:

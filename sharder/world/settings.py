@@ -38,7 +38,7 @@ class WorldSettings:
     min_gap_seconds: float = 2.5
     """Least time between two contacts."""
 
-    mean_gap_seconds: float = 4.0
+    mean_gap_seconds: float = 3.2
     """Mean time between two contacts, long idle stretches not counted."""
 
     idle_probability: float = 0.08

@@ -1,0 +1,104 @@
+"""The packets of one span of a long file, undecoded: what both storage profiles start from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from av.packet import Packet
+from av.stream import Stream
+
+from replai.core.errors import SampleError
+from replai.core.timeline import Span
+from replai.media.audio import PREROLL_SECONDS
+from replai.media.container import Media, start_pts
+from replai.media.packets import Packets, pts_of
+
+# Keyframes are found by dts, wanted by pts; and MPEG-TS, for one, seeks to any packet at all.
+_STEPS_BACK_SECONDS = (0.25, 2.0, 10.0, 60.0, math.inf)
+# dts that a container does not store are guesses.
+_READ_ON_SECONDS = 1.0
+# Streams of one time lie within this of each other in a file; what does not is not there.
+_INTERLEAVED_SECONDS = 10.0
+_EARLIEST = -(10**12)
+
+
+def read_span(media: Media, span: Span) -> Packets:
+    """The packets of both streams that matter to `span`, in decode order.
+
+    The video starts with the last keyframe at or before the span's start (with the file's first
+    one, where there is none) and runs on past every frame of the span; the sound starts
+    PREROLL_SECONDS before it. No more is kept in memory than that, however long the file. Raises
+    SampleError where the video has no keyframe.
+    """
+    assert media.video is not None
+    for back in _STEPS_BACK_SECONDS:
+        from_the_start = span.start_seconds <= back
+        if from_the_start:
+            media.container.seek(_EARLIEST, backward=False)
+        else:
+            target = media.pts_at(span.start_seconds - back, media.video)
+            media.container.seek(target, stream=media.video)
+        found = _read_on(media, span)
+        if from_the_start or (
+            _video_reaches_back(media, found, span)
+            and (back >= _INTERLEAVED_SECONDS or _sound_reaches_back(media, found, span))
+        ):
+            break
+    if not found.video:
+        raise SampleError("no keyframe in the span")
+    return found
+
+
+def _read_on(media: Media, span: Span) -> Packets:
+    """From where the file stands to the end of `span`."""
+    found = Packets()
+    assert media.video is not None
+    start = media.pts_at(span.start_seconds, media.video)
+    for packet in _until(media, span.stop_seconds + _READ_ON_SECONDS):
+        if packet.stream is not media.video:
+            found.audio.append(packet)
+            continue
+        if packet.is_keyframe and (not found.video or pts_of(packet) <= start):
+            found.video.clear()
+            _drop_sound_before(media, found, packet)
+        if packet.is_keyframe or found.video:
+            found.video.append(packet)
+    return found
+
+
+def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
+    """Packets with a time, until every stream is past `stop_seconds`."""
+    streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
+    unfinished = {stream.index for stream in streams}
+    for packet in media.container.demux(streams):
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is None:
+            continue
+        late = float(media.seconds(time, packet.stream)) - stop_seconds
+        if late <= 0:
+            yield packet
+            continue
+        unfinished.discard(packet.stream_index)
+        if not unfinished or late > _INTERLEAVED_SECONDS:
+            return
+
+
+def _drop_sound_before(media: Media, found: Packets, keyframe: Packet[Stream]) -> None:
+    if media.audio is not None:
+        seconds = float(media.seconds(pts_of(keyframe), keyframe.stream)) - PREROLL_SECONDS
+        first = media.pts_at(seconds, media.audio)
+        found.audio[:] = [p for p in found.audio if pts_of(p) + (p.duration or 0) >= first]
+
+
+def _video_reaches_back(media: Media, found: Packets, span: Span) -> bool:
+    assert media.video is not None
+    start = media.pts_at(span.start_seconds, media.video)
+    return bool(found.video) and pts_of(found.video[0]) <= start
+
+
+def _sound_reaches_back(media: Media, found: Packets, span: Span) -> bool:
+    if media.audio is None:
+        return True
+    first = media.pts_at(span.start_seconds - PREROLL_SECONDS, media.audio)
+    return bool(found.audio) and pts_of(found.audio[0]) <= max(first, start_pts(media.audio))

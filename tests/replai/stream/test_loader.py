@@ -1,0 +1,345 @@
+import gc
+import multiprocessing
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import torch
+
+from replai.core import storage
+from replai.core.errors import SampleError, UserError
+from replai.core.index import open_index
+from replai.stream.collate import AVBatch
+from replai.stream.loader import AVStream, Share, StreamConfig
+from replai.stream.plan import StreamState, order
+from replai.stream.sampling import At, SamplingConfig
+from tests.replai.stream.small import CROP, VIEWS
+
+# torch warns where there are more workers than cores
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+BATCH, EPOCHS = 4, 2
+
+
+def make_stream(
+    root: Path | str,
+    *,
+    workers: int = 0,
+    share: tuple[int, int] = (0, 1),
+    sampling: SamplingConfig | None = None,
+    **change: Any,
+) -> AVStream:
+    """A training stream over the small dataset, but for what is given."""
+    settings = {"views": VIEWS, "batch_size": BATCH, "num_epochs": EPOCHS, "seed": 5, **change}
+    return AVStream(
+        open_index(str(root)),
+        sampling=sampling or SamplingConfig(),
+        crop=CROP,
+        share=Share(rank=share[0], world_size=share[1]),
+        config=StreamConfig(num_workers=workers, reads_in_flight=3, prefetch_batches=1),
+        **settings,
+    )
+
+
+def flat(batch: AVBatch) -> dict[str, Any]:
+    """Everything in a batch, by name."""
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return {**values.pop("views"), **values}
+
+
+def gathered(ranks: list[Iterable[AVBatch]]) -> Iterator[dict[str, Any]]:
+    """Global batches: the rows of all ranks in the order of the ranks."""
+    for parts in zip(*ranks, strict=True):
+        whole = [flat(part) for part in parts]
+        for name in ("epoch", "batch"):
+            assert len({part[name] for part in whole}) == 1
+        yield {
+            name: value
+            if isinstance(value, int)
+            else torch.cat([part[name] for part in whole])
+            if isinstance(value, torch.Tensor)
+            else sum((part[name] for part in whole), ())
+            for name, value in whole[0].items()
+        }
+
+
+def assert_equal(one: Iterable[dict[str, Any]], other: Iterable[dict[str, Any]]) -> None:
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            if isinstance(value, torch.Tensor):
+                assert value.dtype == theirs[name].dtype
+                assert torch.equal(value, theirs[name]), name
+            else:
+                assert value == theirs[name], name
+
+
+def all_ranks(root: Path | str, world_size: int, **settings: Any) -> list[AVStream]:
+    return [make_stream(root, share=(rank, world_size), **settings) for rank in range(world_size)]
+
+
+@pytest.fixture(scope="module")
+def expected(small_root: Path) -> list[dict[str, Any]]:
+    """Both epochs, as one rank without workers reads them."""
+    return list(gathered([make_stream(small_root)]))
+
+
+def test_the_small_dataset_is_large_enough(expected: list[dict[str, Any]]) -> None:
+    per_epoch = len(expected) // EPOCHS
+    assert per_epoch >= 3
+    assert [(batch["epoch"], batch["batch"]) for batch in expected] == [
+        (epoch, batch) for epoch in range(EPOCHS) for batch in range(per_epoch)
+    ]
+
+
+def test_batches_are_as_documented(small_root: Path) -> None:
+    stream = make_stream(small_root)
+    batch = next(iter(stream))
+    shapes = {name: (tuple(view.shape), view.dtype) for name, view in batch.views.items()}
+    assert shapes == {
+        "before": ((BATCH, 3, 8, 32, 32), torch.uint8),
+        "after": ((BATCH, 3, 4, 32, 32), torch.uint8),
+        "audio": ((BATCH, 1, 16000), torch.float32),
+    }
+    assert batch.views["before"].is_contiguous(memory_format=torch.channels_last_3d)
+    assert batch.views["audio"].abs().max() <= 1
+    assert len(batch) == len(batch.keys) == len(batch.video_ids) == BATCH
+    for values, dtype, shape in (
+        (batch.seconds, torch.float64, (BATCH,)),
+        (batch.labels, torch.int64, (BATCH, 2)),
+        (batch.positions, torch.int64, (BATCH,)),
+        (batch.audio_coverage, torch.float32, (BATCH,)),
+        (batch.valid, torch.bool, (BATCH,)),
+    ):
+        assert (values.dtype, tuple(values.shape)) == (dtype, shape)
+    assert batch.positions.tolist() == [0, 1, 2, 3]
+    assert (batch.labels == -1).all()
+    assert batch.valid.all()
+    assert (batch.audio_coverage > 0.9).all()
+
+
+def test_items_come_in_the_order_of_the_plan(
+    small_root: Path, expected: list[dict[str, Any]]
+) -> None:
+    index = open_index(str(small_root))
+    keys = index.column("key")[index.column("num_moments") >= 1]
+    for epoch in range(EPOCHS):
+        came = [key for batch in expected if batch["epoch"] == epoch for key in batch["keys"]]
+        assert came == keys[order(5, epoch, len(keys))][: len(came)].tolist()
+        assert len(keys) - len(came) < BATCH
+
+
+@pytest.mark.parametrize(
+    ("world_size", "workers"), [(1, 1), (1, 3), (2, 0), (2, 1), (4, 0), (4, 3)]
+)
+def test_ranks_and_workers_change_nothing(
+    small_root: Path, expected: list[dict[str, Any]], world_size: int, workers: int
+) -> None:
+    assert_equal(gathered(all_ranks(small_root, world_size, workers=workers)), expected)
+
+
+@pytest.mark.parametrize(("stop", "world_size", "workers"), [(1, 2, 0), (4, 1, 3), (6, 4, 0)])
+def test_resume_in_the_middle(
+    small_root: Path,
+    expected: list[dict[str, Any]],
+    stop: int,
+    world_size: int,
+    workers: int,
+) -> None:
+    first = make_stream(small_root, workers=1 if workers else 0)
+    list(islice(first, stop))
+    state = StreamState.from_dict(first.state.to_dict())
+    per_epoch = len(expected) // EPOCHS
+    assert (state.epoch, state.batch) == divmod(stop, per_epoch)
+    streams = all_ranks(small_root, world_size, workers=workers)
+    for stream in streams:
+        stream.load_state(state)
+    assert_equal(gathered(streams), expected[stop:])
+
+
+def test_one_stream_goes_on_where_its_reader_stopped(
+    small_root: Path, expected: list[dict[str, Any]]
+) -> None:
+    stream = make_stream(small_root)
+    batches = [*islice(stream, 2), *islice(stream, 1), *stream]
+    assert_equal((flat(batch) for batch in batches), expected)
+    assert list(stream) == []
+    assert stream.state.epoch == EPOCHS
+
+
+def test_state_ignores_what_workers_have_prepared(small_root: Path) -> None:
+    stream = make_stream(small_root, workers=2)
+    reading = iter(stream)
+    assert stream.state.batch == 0
+    for number in (1, 2):
+        next(reading)
+        assert stream.state.batch == number
+    reading.close()
+    del reading
+    gc.collect()
+    assert multiprocessing.active_children() == []
+
+
+def test_another_seed_is_another_order(small_root: Path, expected: list[dict[str, Any]]) -> None:
+    batch = next(iter(make_stream(small_root, seed=6)))
+    assert batch.keys != expected[0]["keys"]
+
+
+def test_load_state_refuses_another_dataset_and_seed(small_root: Path) -> None:
+    stream = make_stream(small_root)
+    state = stream.state
+    other = StreamState.from_dict({**state.to_dict(), "dataset_hash": "f" * 64})
+    with pytest.raises(UserError, match=f"another dataset than {small_root} .*ffffffffffff there"):
+        stream.load_state(other)
+    with pytest.raises(UserError, match="the checkpoint has seed 6, the config 5"):
+        stream.load_state(StreamState.from_dict({**state.to_dict(), "seed": 6}))
+    assert stream.state == state
+
+
+def test_two_moments_a_visit(small_root: Path) -> None:
+    sampling = SamplingConfig(per_visit=2)
+    whole = list(gathered([make_stream(small_root, sampling=sampling)]))
+    assert_equal(gathered(all_ranks(small_root, 2, sampling=sampling)), whole)
+    for batch in whole:
+        assert len(batch["keys"]) == BATCH
+        assert batch["keys"][::2] == batch["keys"][1::2]
+        assert torch.equal(batch["positions"][::2], batch["positions"][1::2])
+        assert (batch["seconds"][::2] < batch["seconds"][1::2]).all()
+        assert not torch.equal(batch["audio"][::2], batch["audio"][1::2])
+
+
+@pytest.mark.parametrize(
+    ("world_size", "workers", "batch_size"), [(1, 0, 4), (1, 2, 5), (2, 0, 10)]
+)
+def test_covering_gives_each_action_once(
+    small_root: Path, world_size: int, workers: int, batch_size: int
+) -> None:
+    settings = {
+        "num_epochs": None, "batch_size": batch_size, "augment": False, "views": VIEWS[:1],
+        "sampling": SamplingConfig(at=At.actions, per_visit=2),
+    }  # fmt: skip
+    index = open_index(str(small_root))
+    batches = list(gathered(all_ranks(small_root, world_size, workers=workers, **settings)))
+    assert all(len(batch["keys"]) == 2 * batch_size for batch in batches)
+    rows = [
+        (key, position, *labels)
+        for batch in batches
+        for key, position, labels, valid in zip(
+            batch["keys"], batch["positions"].tolist(), batch["labels"].tolist(), batch["valid"],
+            strict=True,
+        )
+        if valid
+    ]  # fmt: skip
+    assert rows[::2] == rows[1::2]
+    assert [position for _, position, *_ in rows[::2]] == list(range(index.header.num_actions))
+    keys = zip(index.column("key"), index.column("num_actions"), strict=True)
+    assert [key for key, *_ in rows[::2]] == [key for key, count in keys for _ in range(count)]
+    assert all(verb >= 0 and noun >= 0 for _, _, verb, noun in rows)
+    assert len(batches) == -(-index.header.num_actions // batch_size)
+
+
+def test_covering_goes_on_where_its_reader_stopped_and_can_start_again(small_root: Path) -> None:
+    stream = make_stream(small_root, num_epochs=None, augment=False)
+    first = [flat(batch) for batch in islice(stream, 2)]
+    rest = [flat(batch) for batch in stream]
+    assert [batch["batch"] for batch in first + rest] == list(range(stream.batches_per_epoch))
+    assert_equal((flat(batch) for batch in islice(stream, 2)), first)
+
+
+@pytest.mark.parametrize("kind", ["relative", "file", "memory"])
+def test_the_same_batches_from_any_root(
+    small_root: Path,
+    expected: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    folder = tmp_path / "Küche 50% #1"
+    shutil.copytree(small_root, folder)
+    monkeypatch.chdir(tmp_path)
+    root = {"relative": folder.name, "file": f"file://{folder}", "memory": "memory://küche 1"}[kind]
+    if kind == "memory":
+        fsspec.filesystem("memory").put(f"{folder}/", "/küche 1", recursive=True)
+        shutil.rmtree(folder)
+    streamed = (flat(batch) for batch in islice(make_stream(root), 2))
+    assert_equal(streamed, expected[:2])
+
+
+def damage(root: Path) -> None:
+    """Changes one byte in the middle of each sample."""
+    index = open_index(str(root))
+    for row in index.table.to_pylist():
+        path = storage.local_path(index.shard_url(row["shard"]))
+        data = bytearray(path.read_bytes())
+        data[row["offset"] + row["size"] // 2] ^= 1
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_trouble_arrives_as_one_line(small_root: Path, tmp_path: Path, workers: int) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(small_root, root)
+    damage(root)
+    with pytest.raises(SampleError, match=f"^sample .* in {root}/shards/.*crc32$") as caught:
+        list(make_stream(root, workers=workers))
+    assert "\n" not in str(caught.value)
+    for shard in (root / "shards").iterdir():
+        shard.unlink()
+    with pytest.raises(UserError, match=f"no such file.*{root}/shards/train-") as missing:
+        list(make_stream(root, workers=workers))
+    assert "\n" not in str(missing.value)
+
+
+def test_good_batches_come_before_trouble(
+    small_root: Path, expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(small_root, root)
+    index = open_index(str(root))
+    bad = index.column("key").tolist().index(expected[2]["keys"][1])
+    shard, offset = index.column("shard")[bad], index.column("offset")[bad]
+    with storage.local_path(index.shard_url(int(shard))).open("r+b") as file:
+        file.seek(offset + 600)
+        file.write(b"damage")
+    stream = make_stream(root, workers=2)
+    came: list[dict[str, Any]] = []
+    with pytest.raises(SampleError, match=expected[2]["keys"][1]):
+        came.extend(flat(batch) for batch in stream)
+    assert_equal(came, expected[:2])
+    assert stream.state.batch == 2
+
+
+def bug(*_: object, **__: object) -> None:
+    raise NameError("a bug")
+
+
+def test_bugs_stay_bugs(small_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replai.stream.decode.read_views", bug)
+    with pytest.raises(NameError, match="a bug"):
+        list(make_stream(small_root))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 1000}, "fewer than one global batch of 1000"),
+        ({"share": (0, 3)}, "global batch 4 is not divisible by 3 ranks"),
+        ({"sampling": SamplingConfig(per_visit=3)}, "batch_size 4 is not divisible by per_visit 3"),
+    ],
+)
+def test_what_cannot_be_served(small_root: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_stream(small_root, **change)
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_workers": -1}, {"reads_in_flight": 0}, {"prefetch_batches": 0}]
+)
+def test_configs_that_make_no_sense(change: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        StreamConfig(**change)

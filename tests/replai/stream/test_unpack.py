@@ -1,0 +1,158 @@
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replai.core.errors import SampleError
+from replai.core.record import SampleRecord
+from replai.stream.fetch import Fetched
+from replai.stream.plan import Place
+from replai.stream.unpack import unpack, unpack_sample
+from sharder.shards import Sample, tar_members
+from tests.replai.stream.small import make_record
+
+PLACE = Place(1, 2, 3, 4, 5)
+SAMPLE = Sample(key="P01_000000000", media=bytes(range(256)) * 3, record=make_record((1.5,)))
+
+
+def fetched(data: bytes) -> Fetched:
+    return Fetched(PLACE, 7, 11, data)
+
+
+def tar(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+JSON = SAMPLE.record.to_json()
+whole = tar_members(SAMPLE)
+
+
+def test_one_sample() -> None:
+    one = unpack_sample(fetched(tar_members(SAMPLE)))
+    assert (one.place, one.ordinal, one.key) == (PLACE, 11, SAMPLE.key)
+    assert one.record == SAMPLE.record
+    assert one.media == SAMPLE.media
+    (again,) = unpack(iter([fetched(tar_members(SAMPLE))]))
+    assert again == one
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({}, "no uncompressed tar"),
+        ({"a": b""}, "not enough values"),
+        ({"a.mp4": b"", "a.json": JSON, "b.mp4": b"", "b.json": JSON}, "too many values"),
+        ({"a.json": JSON}, "KeyError mp4"),
+        ({"a.mp4": b""}, "KeyError json"),
+        ({"a.mp4": b"", "a.json": b"{}"}, "not a sample record"),
+        ({"a.mp4": b"", "a.json": b"[" * 100_000}, "not a sample record"),
+        ({"a.mp4": b"", "a.json": JSON, "a.__key__": b"x"}, "duplicate file name"),
+        ({"a.mp4": b"", "a.json": JSON, "a.MP4": b"x"}, "duplicate file name"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_one_sample(members: dict[str, bytes], reason: str) -> None:
+    with pytest.raises(SampleError, match=f"^index row 7 is not one sample: .*{reason}") as caught:
+        unpack_sample(fetched(tar(members)))
+    assert "\n" not in str(caught.value)
+    assert " object at " not in str(caught.value)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_samples_are_not_opened(compress: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(SampleError, match="no uncompressed tar"):
+        unpack_sample(fetched(compress(whole)))
+
+
+def test_a_range_of_two_samples() -> None:
+    other = Sample(key="other", media=b"", record=SAMPLE.record)
+    with pytest.raises(SampleError, match="too many values"):
+        unpack_sample(fetched(whole + tar_members(other)))
+    with pytest.raises(SampleError, match="duplicate file name"):
+        unpack_sample(fetched(whole + whole))
+
+
+@given(st.binary(max_size=2000))
+@pytest.mark.parametrize(
+    "prefix", [b"", b"\x1f\x8b\x08", b"BZh91AY&SY", b"\xfd7zXZ\x00", whole[:512]]
+)
+def test_garbage_is_a_sample_error(prefix: bytes, data: bytes) -> None:
+    with pytest.raises(SampleError, match="index row 7"):
+        unpack_sample(fetched(prefix + data))
+
+
+@given(st.integers(0, len(whole) - 1), st.integers(1, 255))
+def test_a_changed_byte_is_a_sample_or_a_sample_error(place: int, change: int) -> None:
+    data = whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :]
+    try:
+        unpack_sample(fetched(data))
+    except SampleError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.integers(0, len(whole) - 1))
+def test_a_cut_range_is_never_another_sample(cut: int) -> None:
+    try:
+        one = unpack_sample(fetched(whole[:cut]))
+    except SampleError:
+        return
+    assert (one.media, one.record) == (SAMPLE.media, SAMPLE.record)
+
+
+class Bomb:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.write_text, (self.path, "executed"))
+
+
+def test_nothing_is_executed_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    bomb = pickle.dumps(Bomb(tmp_path / "executed"))
+    extensions = ("pkl", "pyd", "pickle", "pth", "npy", "npz", "cbor", "ten", "py", "__init__.py")
+    extra = {f"a.{extension}": bomb for extension in extensions}
+    members = {**extra, "a.json": JSON, "a.mp4": bomb}
+    one = unpack_sample(fetched(tar(members)))
+    assert one.media == bomb
+    assert one.record == SampleRecord.from_json(JSON)
+    outside = {"../../evil.json": JSON, "../../evil.mp4": b"x"}
+    with pytest.raises(SampleError):
+        unpack_sample(fetched(tar({**outside, "a.json": JSON, "a.mp4": b""})))
+    assert list(tmp_path.iterdir()) == []
+    pickle.loads(bomb)
+    assert (tmp_path / "executed").exists(), "the bomb itself works"
+
+
+def test_links_lead_nowhere() -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name in ("a.json", "a.mp4"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            archive.addfile(link)
+    with pytest.raises(SampleError, match="not enough values"):
+        unpack_sample(fetched(file.getvalue()))
+
+
+def test_random_media_bytes_stay_as_they_are() -> None:
+    media = np.random.default_rng(0).bytes(5000)
+    sample = Sample(key="k", media=media, record=make_record())
+    assert unpack_sample(fetched(tar_members(sample))).media == media

@@ -1,0 +1,48 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replai.training.optim import Algorithm, OptimConfig, learning_rate, make_optimizer
+
+CONFIG = OptimConfig(learning_rate=0.1, warmup_fraction=0.1, final_fraction=0.01)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_its_end() -> None:
+    rates = [learning_rate(step, 100, CONFIG) for step in range(100)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[55] == pytest.approx(0.1 * (0.01 + 0.99 / 2))  # half a cosine at its middle
+    assert rates[-1] == pytest.approx(0.001, rel=0.05)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1), st.data())
+def test_the_rate_is_positive_and_never_above_its_peak(
+    num_steps: int, warmup: float, data: st.DataObject
+) -> None:
+    config = OptimConfig(learning_rate=0.1, warmup_fraction=warmup)
+    step = data.draw(st.integers(0, num_steps - 1))
+    assert 0 < learning_rate(step, num_steps, config) <= 0.1
+
+
+def test_weight_decay_leaves_biases_and_norms_alone() -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    optimizer = make_optimizer(module, OptimConfig(weight_decay=0.5))
+    decayed = [p.ndim for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]]
+    spared = [p.ndim for g in optimizer.param_groups if not g["weight_decay"] for p in g["params"]]
+    assert (decayed, spared) == ([2], [1, 1, 1])
+
+
+def test_sgd_is_the_papers() -> None:
+    optimizer = make_optimizer(torch.nn.Linear(2, 2), OptimConfig())
+    assert isinstance(optimizer, torch.optim.SGD)
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+    adam = make_optimizer(torch.nn.Linear(2, 2), OptimConfig(algorithm=Algorithm.adamw))
+    assert isinstance(adam, torch.optim.AdamW)
+
+
+@pytest.mark.parametrize("bad", [{"learning_rate": 0}, {"momentum": 1.5}, {"clip_norm": -1}])
+def test_nonsense_is_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        OptimConfig(**bad)  # type: ignore[arg-type]

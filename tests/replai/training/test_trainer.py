@@ -1,0 +1,197 @@
+"""The trainer on a small packed world: resume, refusals, signals, several ranks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from replai.checkpoint import load_checkpoint
+from replai.core.config import config_yaml
+from replai.core.errors import UserError
+from replai.stream.collate import AVBatch
+from replai.training.config import RunConfig
+from replai.training.metrics import METRICS_NAME, read_metrics
+from replai.training.optim import OptimConfig
+from replai.training.ranks import Ranks
+from replai.training.trainer import CHECKPOINT_NAME, Trainer
+from tests.replai.training.runs import tiny_run
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+REPOSITORY = Path(__file__).parents[3]
+
+
+class StoppedAfter(Trainer):
+    """A trainer that is told to stop once it has made a number of steps."""
+
+    stop_after = 0
+
+    def train_step(self, batch: AVBatch) -> Any:
+        result = super().train_step(batch)
+        if self.step == self.stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+
+def _weights(out: Path) -> dict[str, Any]:
+    state = load_checkpoint(str(out / CHECKPOINT_NAME))
+    state.pop("config")
+    return state
+
+
+def _assert_equal(one: Any, other: Any, where: str = "") -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            _assert_equal(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        for i, (left, right) in enumerate(zip(one, other, strict=True)):
+            _assert_equal(left, right, f"{where}[{i}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where
+
+
+def test_a_run_stopped_in_mid_epoch_continues_bit_for_bit(small_root: Path, tmp_path: Path) -> None:
+    whole = tiny_run(small_root, tmp_path / "whole")
+    Trainer(whole, ALONE).train()
+    parts = tiny_run(small_root, tmp_path / "parts")
+    first = StoppedAfter(parts, ALONE)
+    assert first.stream.batches_per_epoch > 1
+    first.stop_after = first.stream.batches_per_epoch + 1
+    with pytest.raises(KeyboardInterrupt):
+        first.train()
+    second = Trainer(parts, ALONE)
+    assert second.step == first.stop_after
+    assert second.stream.state.epoch == 1
+    assert second.stream.state.batch == 1
+    second.train()
+    _assert_equal(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+    rows, expected = (
+        [(row["step"], row["loss"]) for row in read_metrics(tmp_path / name / METRICS_NAME)]
+        for name in ("parts", "whole")
+    )
+    assert rows == expected
+
+
+def test_the_loss_moves_the_weights_and_is_logged(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path, num_epochs=1)
+    before = {k: v.clone() for k, v in Trainer(config, ALONE).learner.state_dict().items()}
+    trainer = Trainer(config, ALONE)
+    trainer.train()
+    still = [k for k, v in trainer.learner.named_parameters() if torch.equal(v, before[k])]
+    # AStC sees only differences of this head's outputs, in which its bias cancels.
+    assert still == ["objective.losses.astc.video_head.2.bias"]
+    (row, *_) = read_metrics(tmp_path / METRICS_NAME)
+    assert {"loss", "avc", "astc", "direction_accuracy", "wait_share", "moments_per_second"} <= set(
+        row
+    )
+    assert (tmp_path / "config.yaml").read_text() == config_yaml(config)
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_another_config_is_refused_on_resume(small_root: Path, tmp_path: Path) -> None:
+    Trainer(tiny_run(small_root, tmp_path, num_epochs=1), ALONE).train()
+    with pytest.raises(UserError, match=r"optim\.learning_rate=0\.005, this config says 0\.1"):
+        Trainer(
+            tiny_run(small_root, tmp_path, num_epochs=1, optim=OptimConfig(learning_rate=0.1)),
+            ALONE,
+        )
+    Trainer(tiny_run(small_root, tmp_path, num_epochs=1, log_every_steps=7), ALONE)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_and_saves_nothing(
+    small_root: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(tiny_run(small_root, tmp_path), ALONE)
+    with torch.no_grad():
+        next(trainer.learner.encoders.parameters()).fill_(float("nan"))
+    with pytest.raises(UserError, match="gradient was not finite"):
+        trainer.train()
+    assert not (tmp_path / CHECKPOINT_NAME).exists()
+
+
+def test_held_out_metrics_leave_the_model_as_it_was(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path)
+    config = replace(config, data=replace(config.data, validation_root=str(small_root)))
+    trainer = Trainer(config, ALONE)
+    before = {k: v.clone() for k, v in trainer.learner.state_dict().items()}
+    values = trainer.validate()
+    assert values == trainer.validate()
+    assert {"held_out/avc", "held_out/astc", "held_out/direction_accuracy"} <= set(values)
+    _assert_equal(before, dict(trainer.learner.state_dict()))
+
+
+def _train_command(config: RunConfig, path: Path, *overrides: str) -> list[str]:
+    path.write_text(config_yaml(config))
+    return [sys.executable, "train.py", "--config", str(path), *overrides]
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_the_run_continues(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path / "run", num_epochs=2000)
+    process = subprocess.Popen(
+        _train_command(config, tmp_path / "config.yaml"),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("step 1/")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.strip()) == (130, "interrupted")
+    resumed = Trainer(config, ALONE)
+    assert resumed.step >= 1
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("optim.learning_rte=1", "did you mean 'optim.learning_rate'?"),
+        ("batch_size=many", "batch_size"),
+        ("data.root=/no/such/root", "no dataset at /no/such/root"),
+        ("data.root=s3://bucket/::pipe", "refused"),
+        ("objective.name=repay", "replai"),
+        ("batch_size=100000", "fewer than one global batch"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    small_root: Path, tmp_path: Path, override: str, says: str
+) -> None:
+    config = tiny_run(small_root, tmp_path / "run")
+    done = subprocess.run(
+        _train_command(config, tmp_path / "config.yaml", override),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert says in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_ranks_train_the_same_batches(small_root: Path, tmp_path: Path) -> None:
+    """torchrun with two real processes: equal steps, one log, one checkpoint."""
+    config = tiny_run(small_root, tmp_path / "run", num_epochs=1)
+    command = _train_command(config, tmp_path / "config.yaml")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*torchrun, *command[1:]], cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stderr, time.monotonic() - started)
+    state = load_checkpoint(str(tmp_path / "run" / CHECKPOINT_NAME))
+    rows = read_metrics(tmp_path / "run" / METRICS_NAME)
+    assert state["step"] == len(rows) == Trainer(config, ALONE).num_steps

@@ -1,0 +1,161 @@
+"""Bad input: exit code 2, one line on stderr that names the thing, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.sharder.command import Outcome, files_below, in_a_process
+from tests.sharder.conftest import Run
+
+ONE = ("--workers", "1")
+
+
+@pytest.fixture
+def place(tmp_path: Path, media: dict[str, bytes]) -> Path:
+    """A folder of good and bad things, into which `out` is to be made."""
+    for name in ("chirping", "no_sound", "silent"):
+        (tmp_path / f"{name}.mp4").write_bytes(media[name])
+    (tmp_path / "sound.m4a").write_bytes(media["sound"])
+    (tmp_path / "text.mp4").write_text("no video at all")
+    (tmp_path / "moments.csv").write_text("video_id,seconds\nchirping,3\n")
+    (tmp_path / "strange.csv").write_text("video_id,seconds\nsomebody,3\n")
+    (tmp_path / "columns.csv").write_text("video,time\nchirping,3\n")
+    (tmp_path / "actions.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\nchirping,2,1,open,door\n"
+    )
+    for name in ("empty", "mute", "quiet", "texts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("")
+    (tmp_path / "mute" / "one.mp4").write_bytes(media["no_sound"])
+    (tmp_path / "quiet" / "one.mp4").write_bytes(media["silent"])
+    (tmp_path / "texts" / "one.mp4").write_text("no video at all")
+    (tmp_path / "texts" / "two.mp4").write_text("no video either")
+    return tmp_path
+
+
+def refuses(run: Run, place: Path, arguments: Sequence[str], named: str) -> None:
+    before = files_below(place)
+    outcome = run(*(argument.replace("@", f"{place}/") for argument in arguments))
+    assert_refused(outcome, named.replace("@", f"{place}/"))
+    assert files_below(place) == before
+
+
+def assert_refused(outcome: Outcome, named: str) -> None:
+    assert outcome.code == 2, outcome
+    assert len(outcome.lines) == 1, outcome
+    assert outcome.text.startswith("error: ") and named in outcome.text
+
+
+DETECT = {
+    "no such path": (["@absent.mp4"], "@absent.mp4"),
+    "no such store": (["nonsense://bucket/a.mp4"], "nonsense"),
+    "a folder without videos": (["@empty"], "no videos below @empty"),
+    "a named text": (["@chirping.mp4", "@text.mp4"], "@text.mp4"),
+    "a folder of texts": (["@texts"], "@texts/one.mp4"),
+    "a video without sound": (["@no_sound.mp4"], "@no_sound.mp4: no sound"),
+    "a folder of them": (["@mute"], "@mute/one.mp4: no sound"),
+    "silence": (["@silent.mp4"], "no moment of interaction"),
+    "a silent folder": (["@quiet"], "no moment of interaction"),
+    "two of one id": (["@mute", "@quiet"], "'one'"),
+    "no prominence": (["@chirping.mp4", "--min-prominence", "0"], "min_prominence"),
+    "a prominence that nothing has": (["@chirping.mp4", "--min-prominence", "99"], "lower --min-"),
+    "no workers": (["@chirping.mp4", "--workers", "0"], "--workers is 0"),
+    "an output in a file": (["@chirping.mp4", "-o", "@text.mp4/m.parquet"], "@text.mp4/m.parquet"),
+    "an output that is a folder": (["@chirping.mp4", "-o", "@empty"], "@empty"),
+    "an output that is a text": (["@chirping.mp4", "-o", "@text.mp4"], "@text.mp4 exists"),
+}
+
+
+@pytest.mark.parametrize("case", DETECT)
+def test_detect(run: Run, place: Path, case: str) -> None:
+    arguments, named = DETECT[case]
+    refuses(run, place, ["detect", "-o", "@out/moments.parquet", *ONE, *arguments], named)
+
+
+GOOD = ["@chirping.mp4", "--moments", "@moments.csv"]
+PACK = {
+    "no such path": (["@absent", "--moments", "@moments.csv"], "@absent"),
+    "no such moments": (["@chirping.mp4", "--moments", "@absent.csv"], "@absent.csv"),
+    "moments of others": (["@chirping.mp4", "--moments", "@strange.csv"], "'somebody'"),
+    "no column": (["@chirping.mp4", "--moments", "@columns.csv"], "no column 'seconds'"),
+    "no moments at all": (["@chirping.mp4"], "neither moments nor annotations"),
+    "no such annotations": ([*GOOD, "--annotations", "@absent.csv"], "@absent.csv"),
+    "a bad annotation": ([*GOOD, "--annotations", "@actions.csv"], "@actions.csv line 2"),
+    "a folder without videos": (["@empty", "--moments", "@moments.csv"], "no videos below @empty"),
+    "a named text": ([*GOOD, "@text.mp4"], "@text.mp4 is no video"),
+    "a named sound": ([*GOOD, "@sound.m4a"], "@sound.m4a is no video: no video stream"),
+    "a folder of texts": (["@texts", "--annotations", "@one.csv"], "@one.csv"),
+    "a negative margin": ([*GOOD, "--margin-seconds", "-1"], "margin_seconds is -1.0"),
+    "a margin that is no number": ([*GOOD, "--margin-seconds", "nan"], "margin_seconds is nan"),
+    "no segment length": ([*GOOD, "--segment-seconds", "0"], "segment_seconds is 0.0"),
+    "a length that is no number": ([*GOOD, "--segment-seconds", "nan"], "segment_seconds is nan"),
+    "no samples": ([*GOOD, "--samples-per-shard", "0"], "--samples-per-shard is 0"),
+    "no frames": ([*GOOD, "--fps", "0"], "fps is 0"),
+    "a bad quality": ([*GOOD, "--crf", "99"], "crf is 99"),
+    "no workers": ([*GOOD, "--workers", "-3"], "--workers is -3"),
+    "a split that climbs": ([*GOOD, "--split", "../x"], "../x"),
+    "a root in a file": ([*GOOD, "--out", "@text.mp4/root"], "@text.mp4/root"),
+    "a root that is a file": ([*GOOD, "--out", "@text.mp4"], "@text.mp4"),
+    "somebody's folder": ([*GOOD, "--out", "@empty"], "@empty exists and is no dataset of ours"),
+    "no such store": ([*GOOD, "--out", "nonsense://bucket/root"], "nonsense"),
+}
+
+
+@pytest.mark.parametrize("case", PACK)
+def test_pack(run: Run, place: Path, case: str) -> None:
+    arguments, named = PACK[case]
+    refuses(run, place, ["pack", "--out", "@out/root", *ONE, *arguments], named)
+
+
+def test_a_folder_of_texts_is_no_dataset(run: Run, place: Path) -> None:
+    (place / "one.csv").write_text("video_id,seconds\none,3\n")
+    arguments = ["pack", "@texts", "--moments", "@one.csv", "--out", "@out/root", *ONE]
+    refuses(run, place, arguments, "none of 2 sources is a video (@texts/one.mp4: ")
+
+
+WORLD = {
+    "no videos": (["--train-videos", "0", "--test-videos", "0"], "at least 1"),
+    "too short": (["--seconds", "1"], "duration_seconds is 1.0"),
+    "no number": (["--seconds", "nan"], "duration_seconds is nan"),
+    "no workers": (["--workers", "0"], "--workers is 0"),
+    "a negative seed": (["--seed", "-1"], "seed is -1"),
+    "a file": (["-o", "@text.mp4"], "@text.mp4 is a file"),
+    "inside a file": (["-o", "@text.mp4/world"], "@text.mp4/world"),
+    "somebody's folder": (["-o", "@empty"], "@empty is not empty"),
+    "another machine": (["-o", "memory://world"], "memory://world"),
+}
+
+
+@pytest.mark.parametrize("case", WORLD)
+def test_world(run: Run, place: Path, case: str) -> None:
+    arguments, named = WORLD[case]
+    refuses(run, place, ["world", "-o", "@out", *ONE, *arguments], named)
+
+
+def test_an_unknown_option_is_named(run: Run, place: Path) -> None:
+    for command in ("detect", "pack", "world"):
+        outcome = run(command, place / "chirping.mp4", "--wrokers", "1")
+        assert outcome.code == 2
+        assert "--wrokers" in outcome.text and "Traceback" not in outcome.text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_may_not_be_written(run: Run, place: Path) -> None:
+    (place / "locked").mkdir(mode=0o555)
+    refuses(run, place, ["detect", "@chirping.mp4", "-o", "@locked/m.parquet", *ONE], "@locked")
+    refuses(run, place, ["pack", *GOOD, "--out", "@locked/root", *ONE], "@locked")
+
+
+def test_as_a_process(place: Path) -> None:
+    before = files_below(place)
+    out = place / "out" / "m.parquet"
+    mixed = (place / "chirping.mp4", place / "text.mp4", place / "silent.mp4")
+    assert_refused(in_a_process("detect", *mixed, "-o", out, "--workers", "2"), "text.mp4")
+    root = place / "out" / "root"
+    strange = in_a_process("pack", mixed[0], "--moments", place / "strange.csv", "--out", root)
+    assert_refused(strange, "'somebody'")
+    assert files_below(place) == before

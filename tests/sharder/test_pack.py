@@ -1,0 +1,255 @@
+"""`sharder pack`: sources, moments and annotations to a dataset root."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from replai.core.index import open_index
+from replai.core.record import SampleRecord
+from replai.media.audio import SoundRequest
+from replai.media.decode import read_views
+from sharder import pack as pack_module
+from sharder import part as part_module
+from sharder.annotations import Annotations, read_annotations
+from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.pack import PackConfig, pack
+from sharder.part import make_shard
+from sharder.segments import SegmentConfig
+from sharder.sources import find_sources
+from sharder.timestamps import read_moments
+from tests.replai.media.synthetic import CHIRP_RATE_HZ, chirp_lag_seconds, encoded
+from tests.sharder.command import files_below
+from tests.sharder.conftest import CHIRPS, LENGTHS, RECIPE, Run
+
+CONFIG = PackConfig(
+    samples_per_shard=3, segments=SegmentConfig(core_seconds=2.0, margin_seconds=0.5)
+)
+SMALL = TranscodeProfile(short_side=16, fps=10)
+PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": SMALL}
+OPTIONS = (
+    "--segment-seconds", "2", "--margin-seconds", "0.5", "--samples-per-shard", "3",
+    "--short-side", "16", "--fps", "10", "--workers", "1",
+)  # fmt: skip
+
+
+def pack_all(
+    videos: Path,
+    moments: Path,
+    root: Path,
+    profile: Profile = SMALL,
+    workers: int = 1,
+    annotations: Annotations | None = None,
+) -> None:
+    pack(
+        find_sources([str(videos)], with_audio_files=False),
+        read_moments(str(moments)),
+        annotations or Annotations(),
+        str(root),
+        profile,
+        CONFIG,
+        workers,
+        "the command",
+    )
+
+
+def samples(root: Path) -> dict[str, tuple[SampleRecord, bytes]]:
+    """key → (record, mp4), by reading the tars from front to back."""
+    found: dict[str, dict[str, bytes]] = {}
+    for path in sorted((root / "shards").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, kind = member.name.split(".")
+                content = tar.extractfile(member)
+                assert content is not None
+                found.setdefault(key, {})[kind] = content.read()
+    return {k: (SampleRecord.from_json(v["json"]), v["mp4"]) for k, v in found.items()}
+
+
+@pytest.fixture(scope="module")
+def root(videos: Path, moments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("packed") / "root"
+    pack_all(videos, moments, made)
+    return made
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_moments_are_where_the_chirps_are(
+    profile: str, videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    pack_all(videos, moments, tmp_path / "root", PROFILES[profile])
+    found = {name: [] for name in LENGTHS}  # type: dict[str, list[float]]
+    for record, media in samples(tmp_path / "root").values():
+        for moment in record.moments:
+            assert 0.5 - 1e-6 <= moment.seconds <= record.duration_seconds - 0.5 + 1e-6
+            found[record.video_id].append(moment.seconds + record.start_seconds)
+            whole = SoundRequest(0.0, int(record.duration_seconds * CHIRP_RATE_HZ), CHIRP_RATE_HZ)
+            samples_ = read_views(media, [], [whole])[1][0].samples[0]
+            assert abs(chirp_lag_seconds(samples_, moment.seconds)) < 0.001
+    for name, length in LENGTHS.items():
+        expected = [s for s in CHIRPS if s <= length / 10 - 0.5]
+        assert sorted(found[name]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_index_and_the_header_agree_with_the_tars(root: Path) -> None:
+    index, found = open_index(str(root)), samples(root)
+    assert sorted(index.column("key")) == sorted(found)
+    assert index.header.num_samples == len(found) == 4 + 3 + 2
+    assert index.header.margin_seconds == 0.5
+    for row in pq.read_table(root / "index.parquet").to_pylist():
+        with (root / index.shard_names[row["shard"]]).open("rb") as file:
+            file.seek(row["offset"])
+            with tarfile.open(fileobj=io.BytesIO(file.read(row["size"])), mode="r:") as tar:
+                assert tar.getnames() == [f"{row['key']}.mp4", f"{row['key']}.json"]
+        assert row["num_moments"] == len(found[row["key"]][0].moments)
+
+
+def test_the_root_has_these_files_and_no_others(root: Path) -> None:
+    shards = [f"shards/train-{n:06d}.tar" for n in range(3)]
+    assert set(files_below(root)) == {
+        "README.md", "index.parquet", "job.json", "shards.json", "shards/", ".nv-meta/",
+        ".nv-meta/.info.json", ".nv-meta/dataset.yaml", ".nv-meta/split.yaml",
+        *shards, *(f"{name}.idx" for name in shards),
+    }  # fmt: skip
+    listed = json.loads((root / "shards.json").read_text())["shardlist"]
+    assert [(one["url"], one["nsamples"]) for one in listed] == [(name, 3) for name in shards]
+    for one in listed:
+        assert one["filesize"] == (root / one["url"]).stat().st_size
+        offsets = np.frombuffer((root / f"{one['url']}.idx").read_bytes(), "<u8")
+        assert len(offsets) == one["nsamples"] + 1
+
+
+def test_one_and_two_workers_give_the_same_bytes(
+    root: Path, videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    pack_all(videos, moments, tmp_path / "root", workers=2)
+    assert files_below(tmp_path / "root") == files_below(root)
+
+
+def test_a_run_that_failed_in_the_middle_goes_on(
+    root: Path, videos: Path, moments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def fail_at_the_third(task, root, profile):  # type: ignore[no-untyped-def]
+        if len(made) == 2:
+            raise RuntimeError("the power went out")
+        made.append(task[0])
+        return make_shard(task, root, profile)
+
+    monkeypatch.setattr(pack_module, "make_shard", fail_at_the_third)
+    with pytest.raises(RuntimeError):
+        pack_all(videos, moments, tmp_path / "root")
+    assert not (tmp_path / "root" / "shards.json").exists()
+    # What a kill in the middle of a write leaves.
+    (tmp_path / "root" / "parts" / ".making" / "tmpabc").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "root" / "parts" / ".making" / "tmpabc" / "shard.tar").write_bytes(b"half")
+    (tmp_path / "root" / "shards" / ".train-000002.tar.idx.0a1b2c3d.tmp").write_bytes(b"half")
+    monkeypatch.setattr(pack_module, "make_shard", make_shard)
+    monkeypatch.setattr(part_module, "write_shard", _only_once(part_module.write_shard))
+    pack_all(videos, moments, tmp_path / "root")
+    assert files_below(tmp_path / "root") == files_below(root)
+
+
+def _only_once(function):  # type: ignore[no-untyped-def]
+    calls: list[int] = []
+
+    def called(*arguments):  # type: ignore[no-untyped-def]
+        assert not calls, "a finished shard is made again"
+        calls.append(1)
+        return function(*arguments)
+
+    return called
+
+
+def test_the_same_command_twice_does_nothing(
+    run: Run, videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "root [red] :smile:"
+    command = ("pack", videos, "--moments", moments, "--out", out, *OPTIONS)
+    assert run(*command).code == 0
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = run(*command)
+    assert (again.code, len(again.lines)) == (0, 1)
+    assert "nothing to do" in again.text and str(out) in again.text
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    refused = run(*command, "--crf", "30")
+    assert (refused.code, len(refused.lines)) == (2, 1)
+    assert "another job's dataset" in refused.text
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_what_is_left_out_is_counted_and_named(
+    run: Run, media: dict[str, bytes], moments: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp4").write_bytes(media["chirping"])
+    (tmp_path / "in" / "b.mp4").write_bytes(media["sound"])
+    (tmp_path / "in" / "c.mp4").write_text("no video at all")
+    (tmp_path / "in" / "d.mp4").write_bytes(media["no_sound"])
+    out = tmp_path / "root"
+    outcome = run("pack", tmp_path / "in", "--moments", moments, "--out", out, *OPTIONS)
+    assert outcome.code == 0
+    assert "skipped 2 sources:" in outcome.lines
+    assert f"  {tmp_path}/in/b.mp4: no video stream" in outcome.lines
+    assert any(line.startswith(f"  {tmp_path}/in/c.mp4: ") for line in outcome.lines)
+    records = [record for record, _ in samples(out).values()]
+    assert {(r.video_id, r.has_audio) for r in records} == {("a", True), ("d", False)}
+
+
+def test_segments_that_cannot_be_made_are_counted_and_named(
+    run: Run, moments: Path, tmp_path: Path
+) -> None:
+    """VP8 cannot stand in an mp4, so copying one of two videos fails."""
+    vp8 = replace(RECIPE, container="webm", codec="libvpx", audio_codec=None, num_frames=15)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.webm").write_bytes(encoded(vp8))
+    command = ("pack", tmp_path / "in", "--moments", moments, "--out", tmp_path / "root")
+    nothing = run(*command, *OPTIONS, "--profile", "copy")
+    assert (nothing.code, len(nothing.lines)) == (2, 1)
+    assert "--profile transcode" in nothing.text
+    assert not (tmp_path / "root").exists()
+    (tmp_path / "in" / "b.mp4").write_bytes(encoded(replace(RECIPE, num_frames=15)))
+    some = run(*command, *OPTIONS, "--profile", "copy")
+    assert some.code == 0
+    assert "skipped 1 segments:" in some.lines
+    assert [record.video_id for record, _ in samples(tmp_path / "root").values()] == ["b"]
+
+
+def test_actions_are_on_the_stored_clips_own_clock(videos: Path, tmp_path: Path) -> None:
+    rows = "a,2.5,3.5,open,door\na,0.2,0.9,shut,door\nz,1,2,wash,cup\n"
+    (tmp_path / "a.csv").write_text("video_id,start_seconds,stop_seconds,verb,noun\n" + rows)
+    annotations = read_annotations(str(tmp_path / "a.csv"))
+    pack(
+        find_sources([str(videos)], with_audio_files=False), {}, annotations,
+        str(tmp_path / "root"), SMALL, CONFIG, 1, "the command",
+    )  # fmt: skip
+    found = [
+        (
+            a.start_seconds + record.start_seconds,
+            a.stop_seconds + record.start_seconds,
+            a.verb_class,
+        )
+        for record, _ in samples(tmp_path / "root").values()
+        for a in record.actions
+    ]
+    assert sorted(found) == [pytest.approx((0.2, 0.9, 1)), pytest.approx((2.5, 3.5, 0))]
+    header = open_index(str(tmp_path / "root")).header
+    assert header.num_actions == 2
+    assert header.verbs == {"0": "open", "1": "shut", "2": "wash"}
+
+
+@pytest.mark.parametrize("name", ["x" * 150, "кухня " * 10, "a.b c[1]", "две", "три"])
+def test_any_file_name_can_be_packed(name: str, media: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / f"{name}.mp4").write_bytes(media["silent"])
+    (tmp_path / "moments.csv").write_text(f'video_id,seconds\n"{name}",1\n')
+    pack_all(tmp_path, tmp_path / "moments.csv", tmp_path / "root")
+    ((record, _),) = samples(tmp_path / "root").values()
+    assert (record.video_id, len(record.moments)) == (name, 1)

@@ -1,0 +1,103 @@
+"""Which files become sources, and under which ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replai.core.errors import UserError
+from sharder.sources import Source, find_sources
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def ids(folder: Path, *, with_audio_files: bool = False) -> list[str]:
+    found = find_sources([str(folder)], with_audio_files=with_audio_files)
+    return [source.video_id for source in found]
+
+
+def test_a_folder_gives_its_videos_in_order_of_their_ids(tmp_path: Path) -> None:
+    make(tmp_path, "P02_1.mp4", "sub/deeper/P01_2.MKV", "sub/P01_1.webm", "notes.txt", "s.wav")
+    assert ids(tmp_path) == ["P01_1", "P01_2", "P02_1"]
+    assert ids(tmp_path, with_audio_files=True) == ["P01_1", "P01_2", "P02_1", "s"]
+
+
+def test_a_file_is_named_and_a_folders_is_not(tmp_path: Path) -> None:
+    make(tmp_path, "named.mp4", "folder/found.mp4")
+    arguments = [str(tmp_path / "named.mp4"), str(tmp_path / "folder")]
+    assert find_sources(arguments, with_audio_files=False) == [
+        Source("found", str(tmp_path / "folder/found.mp4"), named=False),
+        Source("named", str(tmp_path / "named.mp4"), named=True),
+    ]
+
+
+def test_a_named_file_may_have_any_extension(tmp_path: Path) -> None:
+    make(tmp_path, "clip.dat")
+    found = find_sources([str(tmp_path / "clip.dat")], with_audio_files=False)
+    assert [source.video_id for source in found] == ["clip"]
+
+
+@pytest.mark.parametrize(
+    ("name", "video_id"),
+    [
+        ("two words.mp4", "two words"),
+        ("v1.2.final.mp4", "v1.2.final"),
+        ("кухня № 5.mp4", "кухня № 5"),
+        ("a[1]*?.mp4", "a[1]*?"),
+        ("#1 100%.mp4", "#1 100%"),
+        (".hidden.mp4", ".hidden"),
+    ],
+)
+def test_the_id_is_the_name_without_the_extension(tmp_path: Path, name: str, video_id: str) -> None:
+    make(tmp_path, name)
+    assert ids(tmp_path) == [video_id]
+    found = find_sources([str(tmp_path / name)], with_audio_files=False)
+    assert found == [Source(video_id, str(tmp_path / name), named=True)]
+
+
+def test_a_source_given_twice_is_one(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4")
+    found = find_sources([str(tmp_path), str(tmp_path), f"{tmp_path}/"], with_audio_files=False)
+    assert len(found) == 1
+
+
+def test_a_relative_file_beside_its_folder_is_one_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "sub/a.mp4")
+    monkeypatch.chdir(tmp_path)
+    found = find_sources(["sub/a.mp4", "sub"], with_audio_files=False)
+    assert [source.video_id for source in found] == ["a"]
+
+
+@pytest.mark.parametrize("names", [("a.mp4", "a.mkv"), ("x/a.mp4", "y/a.mp4")])
+def test_two_files_of_one_id_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+    make(tmp_path, *names)
+    with pytest.raises(UserError, match="two sources have the video id 'a'") as caught:
+        ids(tmp_path)
+    assert all(str(tmp_path / name) in str(caught.value) for name in names)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, "notes.txt", "sound.wav")
+    with pytest.raises(UserError, match=f"no videos below {tmp_path} .*mp4"):
+        ids(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["absent.mp4", "absent", "absent/a.mp4"])
+def test_a_path_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"no such file.*{tmp_path / name}"):
+        find_sources([str(tmp_path / name)], with_audio_files=False)
+
+
+def test_other_stores(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4")
+    assert len(find_sources([f"file://{tmp_path}"], with_audio_files=False)) == 1
+    for url in ("nonsense://x/a.mp4", "pipe:cat a.mp4", "simplecache::file://a.mp4"):
+        with pytest.raises(UserError, match=url.split(":")[0]):
+            find_sources([url], with_audio_files=False)

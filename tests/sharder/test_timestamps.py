@@ -1,0 +1,149 @@
+"""Moments in files: what is written is read again, and what is no moment is named."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from replai.core.errors import UserError
+from replai.core.record import Moment
+from sharder.timestamps import job_of, read_moments, write_moments
+
+
+def parquet(path: Path, **columns: Any) -> str:
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def csv_file(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    url = str(tmp_path / "new" / "moments.parquet")
+    moments = {
+        "b": [Moment(seconds=0.1 + 0.2, prominence=1.5)],
+        "кухня 007": [Moment(seconds=1e-9, prominence=None), Moment(seconds=7.0, prominence=2.0)],
+    }
+    write_moments(url, moments, "the job")
+    assert read_moments(url) == moments
+    assert job_of(url) == "the job"
+
+
+def test_the_same_moments_are_the_same_bytes(tmp_path: Path) -> None:
+    one, two = ([Moment(seconds=s, prominence=1.0)] for s in (1.0, 2.0))
+    write_moments(str(tmp_path / "1"), {"a": one, "b": two}, "job")
+    write_moments(str(tmp_path / "2"), {"b": two, "a": one}, "job")
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_csv_in_any_order_with_further_columns(tmp_path: Path) -> None:
+    text = "note,seconds,video_id,prominence\nx,2.5,a,1\ny,1,b,\nz,0.25,a,3\n"
+    expected = {
+        "a": [Moment(seconds=0.25, prominence=3.0), Moment(seconds=2.5, prominence=1.0)],
+        "b": [Moment(seconds=1.0, prominence=None)],
+    }
+    assert read_moments(csv_file(tmp_path / "m.csv", text)) == expected
+    assert read_moments(csv_file(tmp_path / "bom.csv", "\ufeff" + text)) == expected
+    assert read_moments(csv_file(tmp_path / "crlf.csv", text.replace("\n", "\r\n"))) == expected
+
+
+def test_an_id_that_looks_like_a_number_stays_as_it_is(tmp_path: Path) -> None:
+    url = csv_file(tmp_path / "m.csv", "video_id,seconds\n007,1\n1e3,2\n12.50,3\nNaN,4\n")
+    assert list(read_moments(url)) == ["007", "1e3", "12.50", "NaN"]
+    numbers = parquet(tmp_path / "m.parquet", video_id=[7, 12], seconds=[1, 2])
+    assert list(read_moments(numbers)) == ["7", "12"]
+
+
+def test_ids_as_a_dictionary_and_times_as_text(tmp_path: Path) -> None:
+    """As pandas writes categories."""
+    ids = pa.array(["a", "b", "a"]).dictionary_encode()
+    url = parquet(tmp_path / "m.parquet", video_id=ids, seconds=["1.5", "2", "3e-1"])
+    found = {video_id: [m.seconds for m in ms] for video_id, ms in read_moments(url).items()}
+    assert found == {"a": [0.3, 1.5], "b": [2.0]}
+
+
+@pytest.mark.parametrize(("ids", "seconds"), [(["a"], ["x"]), (["a"], [[1.0]])])
+def test_what_is_no_number_names_its_column(
+    tmp_path: Path, ids: list[str], seconds: list[Any]
+) -> None:
+    url = parquet(tmp_path / "m.parquet", video_id=ids, seconds=seconds)
+    with pytest.raises(UserError, match=rf"{url}.*'seconds'.*no number"):
+        read_moments(url)
+
+
+@pytest.mark.parametrize("time", ["00:01:02", "abc", "1,5", "2020-01-01"])
+def test_csv_times_that_are_no_numbers(tmp_path: Path, time: str) -> None:
+    url = csv_file(tmp_path / "m.csv", f'video_id,seconds\na,1\na,"{time}"\n')
+    with pytest.raises(UserError, match=r"m\.csv.*'seconds'.*no number"):
+        read_moments(url)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -0.001, None])
+def test_a_row_without_a_time_is_named(tmp_path: Path, time: float | None) -> None:
+    url = parquet(tmp_path / "m.parquet", video_id=["a", "b"], seconds=[1.0, time])
+    with pytest.raises(UserError, match=rf"{url} row 2: no moment \(video_id 'b'"):
+        read_moments(url)
+
+
+def test_missing_values_in_csv(tmp_path: Path) -> None:
+    for row in ("a,", "a,nan", ",1"):
+        url = csv_file(tmp_path / "m.csv", f"video_id,seconds\nx,1\ny,2\n{row}\n")
+        with pytest.raises(UserError, match=r"row 3: no moment"):
+            read_moments(url)
+
+
+@pytest.mark.parametrize("prominence", [math.nan, math.inf])
+def test_a_prominence_that_is_no_number_is_named(tmp_path: Path, prominence: float) -> None:
+    url = parquet(
+        tmp_path / "m.parquet", video_id=["a"], seconds=[1.0], prominence=pa.array([prominence])
+    )
+    with pytest.raises(UserError, match=r"row 1: a prominence of"):
+        read_moments(url)
+
+
+@pytest.mark.parametrize("missing", ["video_id", "seconds"])
+def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
+    columns = {"video_id": ["a"], "seconds": [1.0], "extra": [0]}
+    del columns[missing]
+    url = parquet(tmp_path / "m.parquet", **columns)
+    with pytest.raises(UserError, match=rf"{url} has no column '{missing}'.*extra"):
+        read_moments(url)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1", b"\x00\xff\xfe" * 50, b"a,b\n1\n2,3,4\n"]
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "moments"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=str(path)):
+        read_moments(str(path))
+    assert job_of(str(path)) is None
+
+
+def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
+    write_moments(str(tmp_path / "m"), {"a": [Moment(seconds=1.0, prominence=1.0)]}, "job")
+    data = (tmp_path / "m").read_bytes()
+    for at in range(8, len(data), 23):
+        (tmp_path / "m").write_bytes(data[:at] + bytes(9) + data[at + 9 :])
+        try:
+            read_moments(str(tmp_path / "m"))
+        except UserError as error:
+            assert "\n" not in str(error)
+
+
+def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.csv", tmp_path):
+        with pytest.raises(UserError, match=str(path)):
+            read_moments(str(path))
+
+
+def test_a_table_without_rows_has_no_moments(tmp_path: Path) -> None:
+    assert read_moments(csv_file(tmp_path / "m.csv", "video_id,seconds\n")) == {}
