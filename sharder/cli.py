@@ -57,9 +57,9 @@ class ProfileName(StrEnum):
 @app.command()
 def world(
     output: Annotated[str, typer.Option("-o", "--output", help="Folder to make.")],
-    train_videos: int = 32,
-    test_videos: int = 8,
-    seconds: Annotated[float, typer.Option(help="Length of each video.")] = 60.0,
+    train_videos: int = 64,
+    test_videos: int = 16,
+    seconds: Annotated[float, typer.Option(help="Length of each video.")] = 30.0,
     snr_db: Annotated[float, typer.Option(help="Impact over background, dB.")] = 20.0,
     seed: int = 0,
     workers: Workers = ALL_CORES,

@@ -82,7 +82,8 @@ def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
 def _add_video(
     target: OutputContainer, width: int, height: int, settings: TranscodeSettings
 ) -> VideoStream:
-    options = {"crf": str(settings.crf), "preset": settings.preset}
+    # x264's macroblock tree uses approximate reciprocals: other bytes at another try.
+    options = {"crf": str(settings.crf), "preset": settings.preset, "mbtree": "0"}
     stream = target.add_stream("libx264", rate=settings.fps, options=options)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.gop_size = settings.gop_frames

@@ -158,9 +158,12 @@ def decode_table(data: bytes) -> pa.Table:
 
 
 def dataset_hash(table: pa.Table) -> str:
-    """sha256 over the columns that identify the samples' bytes and their order."""
+    """sha256 over all columns: the samples' bytes, their order, and what decides who qualifies."""
     digest = hashlib.sha256()
-    for name in ("shard", "offset", "size", "crc32", "num_moments", "num_actions"):
-        digest.update(np.ascontiguousarray(table.column(name).to_numpy()).tobytes())
-    digest.update("\n".join(table.column("key").to_pylist()).encode())
+    for field in SCHEMA:
+        column = table.column(field.name)
+        if pa.types.is_string(field.type):
+            digest.update("\n".join(column.to_pylist()).encode())
+        else:
+            digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
     return digest.hexdigest()

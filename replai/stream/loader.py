@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -160,18 +161,19 @@ class AVStream:
         self._task = _with_state(self._task, state)
 
     def __iter__(self) -> Iterator[AVBatch]:
-        source = iter(self._loader())
-        while True:
-            started = time.perf_counter()
-            batch = next(source, None)
-            self.wait_seconds += time.perf_counter() - started
-            if batch is None:
-                return
-            if isinstance(batch, Failure):
-                raise (UserError if batch.from_user else SampleError)(batch.message)
-            next_state = advanced(self._task.state, 1, self.batches_per_epoch)
-            self._task = _with_state(self._task, next_state)
-            yield batch
+        # Closed here: left to the garbage collector, workers are waited for, seconds each.
+        with closing(iter(self._loader())) as source:
+            while True:
+                started = time.perf_counter()
+                batch = next(source, None)
+                self.wait_seconds += time.perf_counter() - started
+                if batch is None:
+                    return
+                if isinstance(batch, Failure):
+                    raise (UserError if batch.from_user else SampleError)(batch.message)
+                next_state = advanced(self._task.state, 1, self.batches_per_epoch)
+                self._task = _with_state(self._task, next_state)
+                yield batch
 
     def _loader(self) -> Any:
         pipeline = make_pipeline(self._task)

@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from replai.core.errors import UserError
+from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.record import SampleRecord
 from replai.core.timeline import slot_centres
@@ -92,6 +92,14 @@ def _check_margin(index: DatasetIndex, reach: tuple[float, float]) -> None:
         )
 
 
+def _check_agrees(agrees: bool, record: SampleRecord) -> None:
+    if not agrees:
+        raise SampleError(
+            f"the record has {len(record.moments)} moments and {len(record.actions)} actions, "
+            "fewer than the index says"
+        )
+
+
 def anchors(
     record: SampleRecord,
     ordinal: int,
@@ -99,15 +107,20 @@ def anchors(
     reach: tuple[float, float],
     draw: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """The k anchor times of one visit, on the stored clip's clock; float64 [k], ascending."""
+    """The k anchor times of one visit, on the stored clip's clock; float64 [k], ascending.
+
+    Raises SampleError if the record holds less than the index promised.
+    """
     k = sampling.per_visit
     if sampling.at is At.moments:
+        _check_agrees(len(record.moments) >= k, record)
         chosen = draw.choice(len(record.moments), size=k, replace=False)
         return np.array([record.moments[i].seconds for i in sorted(chosen)])
     if sampling.at is At.random:
         before, after = reach
         last = max(before, record.duration_seconds - after)  # rounding may leave less than none
         return np.sort(draw.uniform(before, last, size=k))
+    _check_agrees(len(record.actions) > ordinal, record)
     action = record.actions[ordinal]
     length = action.stop_seconds - action.start_seconds
     return slot_centres(action.start_seconds, length, k)

@@ -53,6 +53,8 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must not be negative")
         if self.objective.name not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise ValueError(f"objective.name is {self.objective.name!r}, not one of {known}")

@@ -14,13 +14,13 @@ SHORTEST_VIDEO_SECONDS = 4.0
 class WorldSettings:
     """How many videos a world has, how large and how long, and how much happens in them."""
 
-    num_train_videos: int = 32
+    num_train_videos: int = 64
     """Videos under train/."""
 
-    num_test_videos: int = 8
+    num_test_videos: int = 16
     """Videos under test/, of other rooms and other people."""
 
-    duration_seconds: float = 60.0
+    duration_seconds: float = 30.0
     """Length of each video, at least 4."""
 
     width: int = 256

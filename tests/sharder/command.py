@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +34,31 @@ def in_a_process(*arguments: str | Path) -> Outcome:
     return Outcome(done.returncode, tuple(done.stderr.splitlines()))
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """`sharder` under way, as the head of a process group of its own."""
+def start(
+    *arguments: str | Path, cwd: Path, temporary: Path | None = None
+) -> subprocess.Popen[str]:
+    """`sharder` under way in `cwd`, as the head of a process group of its own."""
+    repository = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=environment if temporary is None else {**environment, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def processes_of_group(group: int) -> int:
+    """How many processes of the group are alive, by Linux's /proc."""
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, pgrp, *_ = path.read_text().rpartition(")")[2].split()
+            count += int(pgrp) == group and state != "Z"
+    return count
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -154,7 +154,7 @@ def test_as_a_process(place: Path) -> None:
     before = files_below(place)
     out = place / "out" / "m.parquet"
     mixed = (place / "chirping.mp4", place / "text.mp4", place / "silent.mp4")
-    assert_refused(in_a_process("detect", *mixed, "-o", out, "--workers", "2"), "text.mp4")
+    assert_refused(in_a_process("detect", *mixed, "-o", out, *ONE), "text.mp4")
     root = place / "out" / "root"
     strange = in_a_process("pack", mixed[0], "--moments", place / "strange.csv", "--out", root)
     assert_refused(strange, "'somebody'")

@@ -35,7 +35,7 @@ WHOLE = Geometry(0, 0, 64, 64, 64, 64, False)
 CHIRPS = (0.4, 0.9, 1.4, 1.9, 2.4)
 TRANSCODE = TranscodeProfile(short_side=64, fps=16)
 PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": TRANSCODE}
-SPANS = (Span(0.0, 1.3), Span(0.83, 2.11), Span(1.21, 2.31), Span(1.0, 2.2), Span(1.6, 3.0))
+SPANS = (Span(0.0, 1.3), Span(0.83, 2.11), Span(1.21, 2.31), Span(1.6, 3.0))
 
 PLAIN = Recipe(chirp_seconds=CHIRPS)
 SOURCES = {
@@ -227,6 +227,12 @@ def test_transcoded_gops_have_the_asked_length(gop: int) -> None:
 def test_the_same_span_gives_the_same_bytes(profile: str) -> None:
     again = PROFILES[profile].encode(io.BytesIO(source("b_frames")), SPANS[1])
     assert again == stored("b_frames", profile, SPANS[1])
+
+
+def test_nothing_inexact_is_asked_of_the_encoder() -> None:
+    """With its macroblock tree x264 gave other bytes once in ten times, on some processors."""
+    media = stored("b_frames", "transcode", SPANS[1]).media
+    assert b"mbtree=0" in media and b" threads=1 " in media
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -31,6 +31,7 @@ def test_what_is_written_is_read(folder: str, name: str, tmp_path: Path) -> None
     assert storage.read_bytes(url) == b"0123456789"
     assert storage.read_range(url, 2, 3) == b"234"
     assert storage.read_range(url, 8, 9) == b"89"
+    assert storage.read_range(url, 20, 9) == b""
     assert storage.file_size(url) == 10
     with storage.open_input(url) as file:
         file.seek(7)
@@ -50,6 +51,28 @@ def test_what_is_written_is_read(folder: str, name: str, tmp_path: Path) -> None
     storage.remove_files([url, url])
     assert not storage.exists(url)
     assert storage.read_bytes(other) == b"moved"
+
+
+@pytest.mark.parametrize(
+    ("message", "reads"),
+    [
+        ("The requested range is not satisfiable", b""),
+        ("416 Range Not Satisfiable", b""),
+        ("400", None),
+    ],
+)
+def test_a_range_past_the_end_is_empty_on_stores_that_refuse_it(
+    monkeypatch: pytest.MonkeyPatch, message: str, reads: bytes | None
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise OSError(errno.EINVAL, message)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", refuse)
+    if reads is not None:
+        assert storage.read_range("memory://a", 20, 5) == reads
+        return
+    with pytest.raises(OSError, match="400"):
+        storage.read_range("memory://a", 20, 5)
 
 
 def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

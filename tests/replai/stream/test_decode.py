@@ -82,6 +82,13 @@ def test_draws_are_named_by_seed_epoch_and_position(index: DatasetIndex) -> None
     assert not any(np.array_equal(o.views["before"], visit.views["before"]) for o in others)
 
 
+@pytest.mark.parametrize("name", ["position", "epoch"])
+def test_each_visit_draws_its_moment_anew(index: DatasetIndex, name: str) -> None:
+    row = rows_with(index, 2)[0]
+    visits = [decode_sample(sample(index, row, **{name: i}), config(views=())) for i in range(16)]
+    assert len({float(visit.seconds[0]) for visit in visits}) >= 2
+
+
 def test_without_augmentation_only_the_time_is_drawn(index: DatasetIndex) -> None:
     row = next(row for row in rows_with(index, 1) if index.column("num_moments")[row] == 1)
     first, second = (

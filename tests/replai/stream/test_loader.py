@@ -1,4 +1,3 @@
-import gc
 import multiprocessing
 import shutil
 from collections.abc import Iterable, Iterator
@@ -180,8 +179,6 @@ def test_state_ignores_what_workers_have_prepared(small_root: Path) -> None:
         next(reading)
         assert stream.state.batch == number
     reading.close()
-    del reading
-    gc.collect()
     assert multiprocessing.active_children() == []
 
 
@@ -288,6 +285,7 @@ def test_trouble_arrives_as_one_line(small_root: Path, tmp_path: Path, workers: 
     with pytest.raises(SampleError, match=f"^sample .* in {root}/shards/.*crc32$") as caught:
         list(make_stream(root, workers=workers))
     assert "\n" not in str(caught.value)
+    assert multiprocessing.active_children() == []
     for shard in (root / "shards").iterdir():
         shard.unlink()
     with pytest.raises(UserError, match=f"no such file.*{root}/shards/train-") as missing:

@@ -1,0 +1,37 @@
+"""`sharder world`: made once, refused over another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.sharder.command import files_below
+from tests.sharder.conftest import Run
+
+SMALL = ("--train-videos", "1", "--test-videos", "1", "--seconds", "4", "--workers", "1")
+
+
+def test_a_world_is_made_once(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "world"
+    made = run("world", "-o", folder, *SMALL)
+    assert (made.code, len(made.lines)) == (0, 1)
+    files = files_below(folder)
+    assert {"train.csv", "test.csv", "world.json"} <= set(files)
+    assert json.loads(files["world.json"])["finished"] is True
+    again = run("world", "-o", folder, *SMALL)
+    assert (again.code, len(again.lines)) == (0, 1)
+    assert "nothing to do" in again.text
+    other = run("world", "-o", folder, *SMALL, "--seed", "1")
+    assert (other.code, len(other.lines)) == (2, 1)
+    assert "other settings" in other.text
+    assert files_below(folder) == files
+
+
+def test_an_unfinished_world_is_made_anew(run: Run, tmp_path: Path) -> None:
+    assert run("world", "-o", tmp_path / "world", *SMALL).code == 0
+    whole = files_below(tmp_path / "world")
+    settings = json.loads(whole["world.json"])
+    (tmp_path / "world" / "world.json").write_text(json.dumps({**settings, "finished": False}))
+    (tmp_path / "world" / "train.csv").unlink()
+    assert run("world", "-o", tmp_path / "world", *SMALL).code == 0
+    assert files_below(tmp_path / "world") == whole
