@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -29,9 +30,9 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
         yield from map(function, inputs)
         return
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(
-        min(workers, len(inputs)), mp_context=context, initializer=_stop_when_told
-    )
+    # What this process knows is imported once, by the server that the workers are forked from.
+    context.set_forkserver_preload([name for name in sys.modules if name.startswith("sharder.")])
+    pool = ProcessPoolExecutor(min(workers, len(inputs)), mp_context=context, initializer=_listen)
     try:
         with _ctrl_c_waiting():
             futures = [pool.submit(partial(_work, function), item) for item in inputs]
@@ -54,22 +55,38 @@ def _ctrl_c_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _stop_when_told() -> None:
-    """In a worker: the parent's SIGTERM ends the work in hand by SystemExit."""
-    signal.signal(signal.SIGTERM, _exit)
+class _Told:
+    """In a worker: whether the parent's SIGTERM has told it to stop."""
+
+    to_stop = False
 
 
-def _exit(signum: int, _frame: object) -> None:
+def _listen() -> None:
+    """In a worker, between two inputs: a SIGTERM is noted, so that no result is sent by half."""
+    signal.signal(signal.SIGTERM, _note)
+
+
+def _note(_signum: int, _frame: object) -> None:
+    _Told.to_stop = True
+
+
+def _leave(_signum: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the cleaning up is not interrupted
-    raise SystemExit(128 + signum)
+    raise SystemExit
 
 
 def _work(function: Callable[[A], B], item: A) -> B:
-    """In a worker: `function(item)`. Once told to stop, the pool's queue is not looked at again."""
+    """In a worker: `function(item)`. A SIGTERM ends it by SystemExit, and then the process."""
     try:
-        return function(item)
-    except SystemExit as stop:
-        os._exit(int(stop.code or 0))
+        signal.signal(signal.SIGTERM, _leave)
+        try:
+            if _Told.to_stop:
+                raise SystemExit
+            return function(item)
+        finally:
+            _listen()
+    except SystemExit:
+        os._exit(128 + signal.SIGTERM)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import av
 import numpy as np
@@ -16,6 +17,7 @@ from replai.media.container import Media, time_base
 # Containers round pts to milliseconds (Matroska) and phones jitter theirs. Within the tolerance
 # sound runs on without a seam; past it, it is placed anew by its pts.
 TOLERANCE_SECONDS = 0.005
+FRAMES_JOINED = 64
 
 
 def placed(
@@ -24,9 +26,12 @@ def placed(
     """(native sample rate, index of the first sample on the clock, float32 [n] mono samples).
 
     Index 0 is time zero. Indices rise and never overlap: what would overlap is trimmed. A gap
-    in pts is a gap in the indices. Raises SampleError for a change of the sample rate.
+    in pts is a gap in the indices. Frames that follow each other without a seam come joined, up
+    to FRAMES_JOINED of them. Raises SampleError for a change of the sample rate.
     """
     rate, expected, tick, origin = 0, None, 0.0, 0.0
+    run: list[NDArray[Any]] = []
+    start = 0
     for frame in frames:
         if rate not in (0, frame.sample_rate):
             raise SampleError(f"audio changes its rate from {rate} to {frame.sample_rate} Hz")
@@ -34,11 +39,17 @@ def placed(
             rate = frame.sample_rate
             tick, origin = float(time_base(stream) * rate), float(media.origin * rate)
         by_pts = None if frame.pts is None else round(frame.pts * tick - origin)
-        index, samples = _index(by_pts, expected, rate), _mono(frame)
+        index, samples = _index(by_pts, expected, rate), _channels(frame)
+        if run and (index != expected or len(run) == FRAMES_JOINED or not _alike(samples, run[0])):
+            yield rate, start, _mono(run)
+            run = []
         trimmed = 0 if expected is None else max(expected - index, 0)
-        if trimmed < len(samples):
-            expected = index + len(samples)
-            yield rate, index + trimmed, samples[trimmed:]
+        if trimmed < samples.shape[1]:
+            start = start if run else index + trimmed
+            run.append(samples[:, trimmed:])
+            expected = index + samples.shape[1]
+    if run:
+        yield rate, start, _mono(run)
 
 
 def _index(by_pts: int | None, expected: int | None, rate_hz: int) -> int:
@@ -52,11 +63,21 @@ def _index(by_pts: int | None, expected: int | None, rate_hz: int) -> int:
     return by_pts
 
 
-def _mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """Mean of the channels; float32 [n], full scale at 1."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, len(frame.layout.channels)).T
+def _channels(frame: AudioFrame) -> NDArray[Any]:
+    """The frame's samples as the file has them, [channels, n]."""
+    samples: NDArray[Any] = frame.to_ndarray()
+    if frame.format.is_planar:
+        return samples
+    return samples.reshape(-1, len(frame.layout.channels)).T
+
+
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one.dtype == other.dtype and len(one) == len(other)
+
+
+def _mono(run: list[NDArray[Any]]) -> NDArray[np.float32]:
+    """Mean of the channels of joined frames; float32 [n], full scale at 1."""
+    samples = np.concatenate(run, axis=1) if len(run) > 1 else run[0]
     dtype = np.dtype(np.float32 if samples.dtype.kind == "f" else np.float64)
     mean = np.add.reduce(samples, axis=0, dtype=dtype) / dtype.type(len(samples))
     if samples.dtype.kind != "f":

@@ -29,7 +29,7 @@ class WorldSettings:
     height: int = 144
     """Frame height in pixels, even, at least 64."""
 
-    fps: int = 30
+    fps: int = 24
     """Frames a second."""
 
     snr_db: float = 20.0

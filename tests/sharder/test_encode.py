@@ -161,6 +161,17 @@ def test_the_copy_profile_keeps_the_packets() -> None:
                 assert any(source_packets[i : i + len(kept)] == kept for i in starts)
 
 
+@pytest.mark.parametrize("container", ["mp4", "mpegts"])
+def test_no_frame_of_a_copy_leans_on_what_is_not_there(container: str) -> None:
+    data = open_gops(container)
+    for span in SPANS[1:]:
+        segment = CopyProfile().encode(io.BytesIO(data), span)
+        with av.open(io.BytesIO(segment.media)) as stored_media:
+            kept = [p for p in stored_media.demux(video=0) if p.size]
+        assert kept[0].is_keyframe
+        assert min(p.pts for p in kept if p.pts is not None) == kept[0].pts
+
+
 def test_the_copy_profile_starts_at_the_last_keyframe() -> None:
     for name in ("plain", "b_frames", "mpegts"):
         for span in SPANS:
