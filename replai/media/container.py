@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -116,14 +116,21 @@ def _bytes_of(file: MediaFile) -> Iterator[BinaryIO]:
 
 
 def _media(container: InputContainer) -> Media:
-    video = _chosen(container.streams.video, container.streams.best("video"))
-    audio = _chosen(container.streams.audio, container.streams.best("audio"))
+    video = _chosen(container.streams.video, _best(container, "video"))
+    audio = _chosen(container.streams.audio, _best(container, "audio"))
     for stream in (video, audio):
         if stream is not None:
             stream.codec_context.thread_count = 1
     clock = video or audio
     origin = start_pts(clock) * time_base(clock) if clock else Fraction(0)
     return Media(container, video, audio, origin)
+
+
+def _best(container: InputContainer, kind: Literal["video", "audio"]) -> Stream | None:
+    try:
+        return container.streams.best(kind)
+    except IndexError:  # PyAV, where damage has left FFmpeg a stream that PyAV does not know
+        return None
 
 
 def _chosen(streams: tuple[StreamT, ...], best: Stream | None) -> StreamT | None:

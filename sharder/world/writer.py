@@ -6,12 +6,11 @@ DIR/test/P09_01.mp4 ...    DIR/test.csv    DIR/EPIC_100_noun_classes.csv
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from sharder.engine import run_local
 from sharder.world.movie import write_movie
 from sharder.world.script import Script, write_script
 from sharder.world.settings import WorldSettings
@@ -69,20 +68,12 @@ def _clear_place(root: Path) -> None:
 
 def _write_movies(scripts: Sequence[Script], root: Path, workers: int) -> Iterator[None]:
     """Write all videos, and yield as each is done."""
-    if workers == 1:
-        for script in scripts:
-            write_movie(script, _movie_path(script, root))
-            yield
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(scripts)), mp_context=context)
-    try:
-        jobs = [pool.submit(write_movie, script, _movie_path(script, root)) for script in scripts]
-        for job in as_completed(jobs):
-            job.result()
-            yield
-    finally:
-        pool.shutdown(cancel_futures=True)
+    paths = [_movie_path(script, root) for script in scripts]
+    yield from run_local(_write_one, list(zip(scripts, paths, strict=True)), workers)
+
+
+def _write_one(job: tuple[Script, Path]) -> None:
+    write_movie(*job)
 
 
 def _movie_path(script: Script, root: Path) -> Path:
