@@ -21,6 +21,7 @@ from replai.core.errors import UserError
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
+_S3_READS = {"max_pool_connections": 64, "retries": {"total_max_attempts": 1}}
 READ_BLOCK_BYTES = 1 << 20
 """Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
 
@@ -43,13 +44,25 @@ def join(root: str, *parts: str) -> str:
     return posixpath.join(root.rstrip("/") or "/", *parts)
 
 
-def filesystem(url: str) -> tuple[Any, str]:
-    """(fsspec filesystem, path on it) of `url`; refuses `pipe:` and chained URLs."""
+def filesystem(url: str, **options: Any) -> tuple[Any, str]:
+    """(fsspec filesystem made with `options`, path on it) of `url`.
+
+    Raises UserError for `pipe:` and chained URLs.
+    """
     if url.startswith("pipe:") or "::" in url:
         raise UserError(f"{url!r}: pipes and chained URLs are refused; give one plain URL")
     with naming_store_errors(url):
-        fs, path = url_to_fs(url)
+        fs, path = url_to_fs(url, **options)
         return fs, str(path)
+
+
+def range_filesystem(url: str) -> tuple[Any, str]:
+    """As `filesystem`, for many reads at once; its client tries once, retries are the caller's."""
+    if not url.startswith(("s3://", "s3a://")):
+        return filesystem(url)
+    fs, path = filesystem(url, config_kwargs=_S3_READS)
+    fs.retries = 1
+    return fs, path
 
 
 @contextmanager

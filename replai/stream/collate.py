@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.stream.decode import Decoded
+from replai.stream.figures import Figures, Meter
+from replai.stream.quarantine import BadSample
+from replai.stream.spares import Filled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,11 @@ class AVBatch:
     audio_coverage: Tensor
     """float32 [b]: share of the audio windows that had sound in the file; the rest is silence."""
     valid: Tensor
-    """bool [b]: False for the rows that only pad a probe's last batch."""
+    """bool [b]: False for a probe's rows that pad its last batch or stand for a bad sample."""
+    bad: tuple[BadSample, ...] = ()
+    """Samples that failed while this batch was made."""
+    figures: Figures = field(default_factory=Figures)
+    """What making this batch took."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -50,13 +57,15 @@ class AVBatch:
         return {name: view.to(device, non_blocking=True) for name, view in self.views.items()}
 
 
-def collate(visits: Iterator[Decoded], visits_per_batch: int) -> Iterator[AVBatch]:
+def collate(visits: Iterator[Filled], visits_per_batch: int, meter: Meter) -> Iterator[AVBatch]:
     """Groups consecutive visits of one batch. The plan fills every batch, so none is short."""
-    group: list[Decoded] = []
+    group: list[Filled] = []
     for visit in visits:
         group.append(visit)
         if len(group) == visits_per_batch:
-            yield collate_visits(group)
+            batch = collate_visits([filled.visit for filled in group])
+            bad = tuple(one for filled in group for one in filled.bad)
+            yield replace(batch, bad=bad, figures=meter.take())
             group = []
     assert not group, "the plan gave a batch that is not full"
 

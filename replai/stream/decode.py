@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +46,6 @@ class Decoded:
     """Least share of an audio window that the file had sound for; 1 where no view is audio."""
     labels: tuple[int, int]
     """(verb class, noun class) of the visited action, else (-1, -1)."""
-
-
-def decode(samples: Iterator[Unpacked], config: DecodeConfig) -> Iterator[Decoded]:
-    """Decodes each sample's views."""
-    for sample in samples:
-        yield decode_sample(sample, config)
 
 
 def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:

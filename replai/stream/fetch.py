@@ -1,19 +1,21 @@
-"""Places → bytes: one ranged read a sample, many in flight, every byte range checked by crc32."""
+"""Places → bytes: one ranged read a sample, many in flight, within a budget of bytes."""
 
 from __future__ import annotations
 
-import os
-import zlib
+import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from replai.core import storage
-from replai.core.errors import SampleError, UserError
-from replai.core.index import DatasetIndex
+from replai.core.errors import SampleError
+from replai.stream.figures import Meter
 from replai.stream.plan import Place
+from replai.stream.reader import RangeReader, Read
 from replai.stream.sampling import Items
+
+MOST_IN_FLIGHT = 64
+"""Requests of one worker under way, however small they are."""
 
 
 @dataclass(frozen=True)
@@ -26,63 +28,59 @@ class Fetched:
     data: bytes
 
 
-class RangeReader:
-    """Reads samples of one dataset by byte range; safe to use from several threads.
+@dataclass(frozen=True)
+class Failed:
+    """A place whose sample could not be had, and why."""
 
-    Shards on this machine are opened for each read: keeping thousands open would meet the limit.
-    """
-
-    def __init__(self, index: DatasetIndex) -> None:
-        self._index = index
-        self._shards = index.column("shard")
-        self._offsets = index.column("offset")
-        self._sizes = index.column("size")
-        self._crc32 = index.column("crc32")
-        self._keys = index.column("key")
-
-    def read(self, row: int) -> bytes:
-        """The bytes of sample `row`. Raises SampleError if they are short or not its own."""
-        shard, offset, size = int(self._shards[row]), int(self._offsets[row]), int(self._sizes[row])
-        data = self._read_range(shard, offset, size)
-        if len(data) != size:
-            raise SampleError(f"{self._name(row)}: {len(data)} of {size} bytes; is the shard cut?")
-        if zlib.crc32(data) != int(self._crc32[row]):
-            raise SampleError(f"{self._name(row)}: bytes do not match their crc32")
-        return data
-
-    def _read_range(self, shard: int, offset: int, size: int) -> bytes:
-        url = self._index.shard_url(shard)
-        with storage.naming_store_errors(url):
-            if not storage.is_local(url):
-                return storage.read_range(url, offset, size)
-            with storage.local_path(url).open("rb", buffering=0) as file:
-                return os.pread(file.fileno(), size, offset)
-
-    def _name(self, row: int) -> str:
-        return f"sample {self._keys[row]} in {self._index.shard_url(int(self._shards[row]))}"
+    place: Place
+    row: int
+    reason: str
 
 
 def fetch(
-    places: Iterator[Place], index: DatasetIndex, items: Items, in_flight: int
-) -> Iterator[Fetched]:
-    """Fetches the sample of each place, in order, with up to `in_flight` reads under way."""
-    if in_flight < 1:
-        raise UserError(f"reads in flight is {in_flight}; it must be at least 1")
-    reader = RangeReader(index)
-    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="fetch")
-    pending: deque[tuple[Place, Future[bytes]]] = deque()
+    places: Iterator[Place], reader: RangeReader, items: Items, budget_bytes: int, meter: Meter
+) -> Iterator[Fetched | Failed]:
+    """Fetches the sample of each place, in order.
+
+    Reads are started ahead as long as the samples not yet handed on fit into `budget_bytes`; one
+    is always under way. The first is handed on as soon as it is there.
+    """
+    pending: deque[tuple[Place, int, Future[Read]]] = deque()
+    ahead = 0
     try:
         for place in places:
-            pending.append((place, pool.submit(reader.read, int(items.rows[place.item]))))
-            if len(pending) == in_flight:
-                yield _finished(pending, items)
+            row = int(items.rows[place.item])
+            while pending and (
+                ahead + reader.size(row) > budget_bytes or len(pending) >= MOST_IN_FLIGHT
+            ):
+                ahead -= reader.size(pending[0][1])
+                yield _finished(pending, items, meter)
+            pending.append((place, row, reader.submit(row)))
+            ahead += reader.size(row)
         while pending:
-            yield _finished(pending, items)
+            yield _finished(pending, items, meter)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for _, _, future in pending:
+            future.cancel()
 
 
-def _finished(pending: deque[tuple[Place, Future[bytes]]], items: Items) -> Fetched:
-    place, future = pending.popleft()
-    row, ordinal = int(items.rows[place.item]), int(items.ordinals[place.item])
-    return Fetched(place, row, ordinal, future.result())
+def fetch_one(place: Place, reader: RangeReader, items: Items, meter: Meter) -> Fetched | Failed:
+    """Fetches the sample of one place, and waits for it."""
+    row = int(items.rows[place.item])
+    return _finished(deque([(place, row, reader.submit(row))]), items, meter)
+
+
+def _finished(
+    pending: deque[tuple[Place, int, Future[Read]]], items: Items, meter: Meter
+) -> Fetched | Failed:
+    place, row, future = pending.popleft()
+    started = time.perf_counter()
+    try:
+        read = future.result()
+    except SampleError as error:
+        return Failed(place, row, str(error))
+    finally:
+        meter.count(fetch_wait_seconds=time.perf_counter() - started)
+    meter.count(samples=1, requests=read.requests, retries=read.retries, bytes_read=len(read.data))
+    meter.note_read(read.seconds)
+    return Fetched(place, row, int(items.ordinals[place.item]), read.data)

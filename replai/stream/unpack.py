@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from webdataset.tariterators import group_by_keys, tar_file_expander
@@ -22,20 +21,18 @@ class Unpacked:
     """One sample: its record and its encoded segment. Nothing is unpickled."""
 
     place: Place
+    row: int
     ordinal: int
     key: str
     record: SampleRecord
     media: bytes
 
 
-def unpack(fetched: Iterator[Fetched]) -> Iterator[Unpacked]:
-    """Opens each range with webdataset's own tar reader."""
-    for item in fetched:
-        yield unpack_sample(item)
-
-
 def unpack_sample(item: Fetched) -> Unpacked:
-    """The sample in one byte range. Raises SampleError if it is not exactly one whole sample."""
+    """The sample in one byte range, read by webdataset's own tar reader.
+
+    Raises SampleError if it is not exactly one whole sample.
+    """
     if item.data[TAR_MAGIC_AT] != TAR_MAGIC:  # webdataset would also decompress, without a limit
         raise SampleError(f"index row {item.row} is not one sample: no uncompressed tar")
     source = iter([{"url": "range", "stream": io.BytesIO(item.data)}])
@@ -46,7 +43,7 @@ def unpack_sample(item: Fetched) -> Unpacked:
         media = bytes(sample["mp4"])
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
-    return Unpacked(item.place, item.ordinal, str(sample["__key__"]), record, media)
+    return Unpacked(item.place, item.row, item.ordinal, str(sample["__key__"]), record, media)
 
 
 def _short(error: Exception) -> str:

@@ -43,6 +43,8 @@ class RunConfig:
     checkpoint_every_steps: int = 500
     """A checkpoint is also written at the end of the run and after Ctrl-C or SIGTERM."""
     validate_every_epochs: int = 1
+    record_samples: bool = False
+    """Write the samples of every step to samples-rankN.jsonl: what was consumed, and when."""
     cpu_threads: int = 1
     """Threads of torch in each rank where there is no GPU."""
 

@@ -72,8 +72,8 @@ class Pace:
         """Counts moments that went through the model."""
         self._moments += moments
 
-    def since_last(self, waited_seconds: float) -> dict[str, float]:
-        """The figures; `waited_seconds` is the run's total so far."""
+    def since_last(self, waited_seconds: float) -> tuple[float, dict[str, float]]:
+        """(seconds, the figures of them); `waited_seconds` is the run's total so far."""
         now = time.perf_counter()
         elapsed = max(now - self._started, 1e-9)
         figures = {
@@ -81,7 +81,7 @@ class Pace:
             "wait_share": (waited_seconds - self._waited_before) / elapsed,
         }
         self._moments, self._waited_before, self._started = 0, waited_seconds, now
-        return figures
+        return elapsed, figures
 
 
 def progress_line(step: int, num_steps: int, seconds_left: float, values: dict[str, float]) -> str:

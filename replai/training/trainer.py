@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from replai.core.errors import UserError
 from replai.core.index import open_index
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
+from replai.stream.figures import Figures, verdict
 from replai.stream.loader import AVStream, Share
 from replai.stream.plan import StreamState
 from replai.training.config import RunConfig
@@ -36,6 +39,7 @@ CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
 MAY_CHANGE_ON_RESUME = (
     "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
+    "record_samples",
     "data.root", "data.validation_root", "data.stream",
 )  # fmt: skip
 NOT_ON_SCREEN = {"gradient_norm", "learning_rate"}
@@ -58,6 +62,8 @@ class Trainer:
         self.stop_signal = 0
         self.log: MetricsLog | None = None
         self.pace = Pace()
+        self.started = time.perf_counter()
+        self.figures = Figures()
         self._resume()
         self.model: nn.Module = self.learner
         if ranks.world_size > 1:
@@ -68,10 +74,12 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._stopping_on_signals())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
-            self.pace = Pace()
+            self.pace, self.started = Pace(), time.perf_counter()
             for batch in self.stream:
                 output, norm = self.train_step(batch)
                 self.pace.count(self.config.batch_size)
+                if self.config.record_samples:
+                    self._record_samples(batch)
                 if self._due(self.config.log_every_steps):
                     self._report(output, norm, batch.epoch)
                 if self._epoch_ended() and self._validates(batch.epoch):
@@ -81,6 +89,7 @@ class Trainer:
                 if self._told_to_stop():
                     break
             self.save()
+            self._say_verdict()
         if self.stop_signal:
             raise KeyboardInterrupt
 
@@ -157,7 +166,13 @@ class Trainer:
             augment=augment,
             share=Share(rank=self.ranks.rank, world_size=self.ranks.world_size),
             config=config.data.stream,
+            quarantine_path=Path(config.out) / f"quarantine-rank{self.ranks.rank}.jsonl",
         )
+
+    def _record_samples(self, batch: AVBatch) -> None:
+        row = {"step": self.step, "positions": batch.positions.tolist(), "keys": batch.keys}
+        with (Path(self.config.out) / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
 
     def _opened_log(self) -> MetricsLog:
         directory = Path(self.config.out)
@@ -173,18 +188,30 @@ class Trainer:
         if self.log is None:
             return
         rate = learning_rate(self.step - 1, self.num_steps, self.config.optim)
-        row = {
-            "epoch": epoch,
-            "learning_rate": rate,
-            **means,
-            **self.pace.since_last(self.stream.wait_seconds),
-        }
-        self.log.write(self.step, row)
+        figures = self.stream.take_figures()
+        self.figures += figures
+        elapsed, pace = self.pace.since_last(self.stream.wait_seconds)
+        row = {"epoch": epoch, "learning_rate": rate, **means, **pace}
+        self.log.write(self.step, {**row, **figures.named(elapsed)})
         seconds_left = (
             (self.num_steps - self.step) * self.config.batch_size / row["moments_per_second"]
         )
         shown = {name: value for name, value in row.items() if name not in NOT_ON_SCREEN}
         print(progress_line(self.step, self.num_steps, seconds_left, shown), flush=True)
+
+    def _say_verdict(self) -> None:
+        if self.log is None:
+            return
+        elapsed = time.perf_counter() - self.started
+        figures = self.figures + self.stream.take_figures()
+        workers = self.config.data.stream.num_workers
+        print(verdict(figures, elapsed, self.stream.wait_seconds, workers), flush=True)
+        if self.stream.quarantine.count:
+            print(
+                f"{self.stream.quarantine.count} bad samples of rank 0 had spares; they are named "
+                f"in {self.config.out}/quarantine-rank0.jsonl",
+                flush=True,
+            )
 
     def _report_validation(self, epoch: int) -> None:
         values = self.validate()

@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,16 @@ import pytest
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex, open_index
 from replai.stream.collate import collate, collate_visits
-from replai.stream.decode import DecodeConfig, Decoded, decode, decode_sample
-from replai.stream.fetch import Fetched, RangeReader
+from replai.stream.decode import DecodeConfig, Decoded, decode_sample
+from replai.stream.fetch import Failed, Fetched
+from replai.stream.figures import Meter
 from replai.stream.plan import Place
+from replai.stream.quarantine import BadSample
+from replai.stream.reader import RangeReader
+from replai.stream.retry import RetryConfig
 from replai.stream.sampling import At, SamplingConfig
+from replai.stream.spares import Filled
+from replai.stream.stages import each
 from replai.stream.unpack import Unpacked, unpack_sample
 from tests.replai.stream.small import CROP, VIEWS
 
@@ -28,7 +36,8 @@ def config(**change: object) -> DecodeConfig:
 
 def sample(index: DatasetIndex, row: int, position: int = 0, epoch: int = 0) -> Unpacked:
     place = Place(epoch, position // 2, position % 2, position, row)
-    return unpack_sample(Fetched(place, row, 0, RangeReader(index).read(row)))
+    read = RangeReader(index, RetryConfig()).submit(row).result()
+    return unpack_sample(Fetched(place, row, 0, read.data))
 
 
 def rows_with(index: DatasetIndex, num_moments: int) -> list[int]:
@@ -127,8 +136,10 @@ def test_sound_that_is_not_there_is_silence_and_is_flagged(index: DatasetIndex) 
 def test_media_that_do_not_decode_name_the_sample(index: DatasetIndex, damage: bytes) -> None:
     one = replace(sample(index, rows_with(index, 1)[0]), media=damage)
     with pytest.raises(SampleError, match=f"^sample {one.key}: ") as caught:
-        list(decode(iter([one]), config()))
+        decode_sample(one, config())
     assert "\n" not in str(caught.value)
+    (failed,) = each(iter([one]), partial(decode_sample, config=config()), Meter())
+    assert failed == Failed(one.place, one.row, str(caught.value))
 
 
 @pytest.mark.parametrize("facts", [{"width": 9999}, {"height": 3000}])
@@ -174,10 +185,28 @@ def test_collate_keeps_rows_in_order(index: DatasetIndex) -> None:
 
 def test_collate_makes_full_batches_only(index: DatasetIndex) -> None:
     row = rows_with(index, 1)[0]
-    visits = [decode_sample(sample(index, row, position=p), config()) for p in range(4)]
-    batches = list(collate(iter(visits), 2))
+    visits = [Filled(decode_sample(sample(index, row, position=p), config())) for p in range(4)]
+    batches = list(collate(iter(visits), 2, Meter()))
     assert [(b.batch, len(b)) for b in batches] == [(0, 2), (1, 2)]
     with pytest.raises(AssertionError, match="not full"):
-        list(collate(iter(visits[:3]), 2))
+        list(collate(iter(visits[:3]), 2, Meter()))
     with pytest.raises(AssertionError):
-        list(collate(iter(visits[1:3]), 2))
+        list(collate(iter(visits[1:3]), 2, Meter()))
+
+
+def test_collate_hands_on_bad_samples_and_figures_batch_by_batch(index: DatasetIndex) -> None:
+    row, meter = rows_with(index, 1)[0], Meter()
+    bad = [BadSample(0, 0, p, f"k{p}", "a.tar", "torn") for p in range(3)]
+
+    def visits() -> Iterator[Filled]:
+        for position in range(4):
+            meter.count(samples=1, bytes_read=10**position)
+            visit = decode_sample(sample(index, row, position=position), config(views=()))
+            yield Filled(
+                visit, tuple(bad[:2]) if position == 1 else tuple(bad[2:]) * (position == 2)
+            )
+
+    first, second = collate(visits(), 2, meter)
+    assert (first.bad, second.bad) == (tuple(bad[:2]), tuple(bad[2:]))
+    assert (first.figures.samples, first.figures.bytes_read) == (2, 11)
+    assert (second.figures.samples, second.figures.bytes_read) == (2, 1100)

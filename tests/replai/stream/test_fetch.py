@@ -1,17 +1,22 @@
 import io
-import zlib
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from replai.core import storage
-from replai.core.errors import SampleError, UserError
+from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
-from replai.stream.fetch import Fetched, RangeReader, fetch
+from replai.stream.fetch import MOST_IN_FLIGHT, Failed, Fetched, fetch, fetch_one
+from replai.stream.figures import Meter
 from replai.stream.plan import Place
+from replai.stream.reader import RangeReader, Read
+from replai.stream.retry import RetryConfig
 from replai.stream.sampling import Items
 from sharder.shards import Sample, WrittenShard, write_shard
 from tests.replai.stream.small import index_of_shard, make_record
@@ -45,9 +50,21 @@ def put(index: DatasetIndex, data: bytes) -> None:
     storage.write_bytes(index.shard_url(0), data)
 
 
-def fetched(index: DatasetIndex, items: list[int], in_flight: int = 4) -> list[Fetched]:
+def reader(index: DatasetIndex) -> RangeReader:
+    return RangeReader(index, RetryConfig(first_wait_seconds=0.001))
+
+
+def fetched(
+    index: DatasetIndex, items: list[int], budget_bytes: int = 20_000, meter: Meter | None = None
+) -> list[Fetched | Failed]:
     places = (Place(0, i, 0, i, item) for i, item in enumerate(items))
-    return list(fetch(places, index, all_items(), in_flight))
+    return list(fetch(places, reader(index), all_items(), budget_bytes, meter or Meter()))
+
+
+def the_failure(results: list[Fetched | Failed]) -> Failed:
+    """The only failure among `results`."""
+    (failed,) = [one for one in results if isinstance(one, Failed)]
+    return failed
 
 
 def all_items() -> Items:
@@ -59,10 +76,11 @@ def own_bytes(row: int) -> bytes:
     return DATA[facts.offset : facts.offset + facts.size]
 
 
-@pytest.mark.parametrize("in_flight", [1, 3, 50])
-def test_samples_come_in_the_order_of_their_places(index: DatasetIndex, in_flight: int) -> None:
+@pytest.mark.parametrize("budget_bytes", [0, 12_000, 10**9])
+def test_samples_come_in_the_order_of_their_places(index: DatasetIndex, budget_bytes: int) -> None:
     wanted = np.random.default_rng(0).integers(0, NUM_SAMPLES, 40).tolist()
-    for number, one in enumerate(results := fetched(index, wanted, in_flight)):
+    for number, one in enumerate(results := fetched(index, wanted, budget_bytes)):
+        assert isinstance(one, Fetched)
         assert (one.place.position, one.row, one.ordinal) == (
             number, wanted[number], wanted[number] + 100,
         )  # fmt: skip
@@ -73,7 +91,9 @@ def test_samples_come_in_the_order_of_their_places(index: DatasetIndex, in_fligh
 def test_items_are_rows_of_the_index(index: DatasetIndex) -> None:
     items = Items(np.array([5, 2]), np.array([0, 7]))
     places = (Place(0, 0, slot, slot, slot) for slot in range(2))
-    first, second = fetch(places, index, items, in_flight=2)
+    first, second = fetch(places, reader(index), items, 10**6, Meter())
+    assert isinstance(first, Fetched)
+    assert isinstance(second, Fetched)
     assert (first.row, first.ordinal, first.data) == (5, 0, own_bytes(5))
     assert (second.row, second.ordinal, second.data) == (2, 7, own_bytes(2))
 
@@ -85,32 +105,32 @@ def test_no_places(index: DatasetIndex) -> None:
 def test_a_cut_shard(index: DatasetIndex) -> None:
     last = WRITTEN.rows[-1]
     put(index, DATA[: last.offset + 10])
-    assert len(fetched(index, list(range(NUM_SAMPLES - 1)))) == NUM_SAMPLES - 1
-    with pytest.raises(SampleError, match=f"sample k8 in {index.shard_url(0)}: 10 of {last.size}"):
-        fetched(index, list(range(NUM_SAMPLES)))
+    results = fetched(index, list(range(NUM_SAMPLES)))
+    assert [one.row for one in results] == list(range(NUM_SAMPLES))
+    failed = the_failure(results)
+    assert (failed.row, failed.place.position) == (8, 8)
+    assert failed.reason.startswith(f"sample k8 in {index.shard_url(0)}: 10 of {last.size} bytes")
     put(index, DATA[: last.offset - 5])
-    with pytest.raises(SampleError, match=f"sample k8 .*: 0 of {last.size} bytes"):
-        fetched(index, [NUM_SAMPLES - 1])
+    assert f": 0 of {last.size} bytes" in the_failure(fetched(index, [8])).reason
 
 
 def test_any_damaged_byte_is_seen(index: DatasetIndex) -> None:
     facts = WRITTEN.rows[3]
     for place in (facts.offset, facts.offset + 700, facts.offset + facts.size - 1):
         put(index, DATA[:place] + bytes([DATA[place] ^ 1]) + DATA[place + 1 :])
-        with pytest.raises(
-            SampleError, match=r"sample k3 in .*a\.tar: bytes do not match .* crc32"
-        ):
-            fetched(index, [3])
-        assert len(fetched(index, [2, 4])) == 2
+        results = fetched(index, [2, 3, 4])
+        reason = f"sample k3 in {index.shard_url(0)}: bytes do not match their crc32"
+        assert the_failure(results) == results[1] == Failed(Place(0, 1, 0, 1, 3), 3, reason)
 
 
 def test_good_samples_come_before_the_error(index: DatasetIndex) -> None:
     table = index.table.to_pylist()
-    table[4]["crc32"] = zlib.crc32(b"other")
+    table[4]["shard"] = 1  # there is none
     broken = replace(index, table=index.table.from_pylist(table, schema=index.table.schema))
-    stream = fetch((Place(0, i, 0, i, i) for i in range(9)), broken, all_items(), in_flight=8)
+    places = (Place(0, i, 0, i, i) for i in range(9))
+    stream = fetch(places, reader(broken), all_items(), 10**9, Meter())
     assert [next(stream).row for _ in range(4)] == [0, 1, 2, 3]
-    with pytest.raises(SampleError, match="sample k4"):
+    with pytest.raises(UserError, match="no such file"):
         next(stream)
 
 
@@ -120,9 +140,22 @@ def test_no_shard(index: DatasetIndex) -> None:
         fetched(index, [0])
 
 
-def test_reads_nothing_in_flight_is_refused(index: DatasetIndex) -> None:
-    with pytest.raises(UserError, match="reads in flight is 0"):
-        fetched(index, [0], in_flight=0)
+def test_one_on_its_own(index: DatasetIndex) -> None:
+    place, meter = Place(0, 0, 0, 0, 4), Meter()
+    one = fetch_one(place, reader(index), all_items(), meter)
+    assert one == Fetched(place, 4, 104, own_bytes(4))
+    assert meter.take().samples == 1
+
+
+def test_what_is_read_is_counted(index: DatasetIndex) -> None:
+    meter = Meter()
+    fetched(index, [1, 2, 1], meter=meter)
+    figures = meter.take()
+    assert (figures.samples, figures.requests, figures.retries) == (3, 3, 0)
+    assert figures.bytes_read == sum(len(own_bytes(row)) for row in (1, 2, 1))
+    assert len(figures.read_seconds) == 3
+    assert min(figures.read_seconds) > 0
+    assert figures.fetch_wait_seconds > 0
 
 
 def open_files() -> set[str]:
@@ -133,9 +166,57 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     index = index_of_shard(WRITTEN, str(tmp_path))
     put(index, DATA)
     before = open_files()
-    reader = RangeReader(index)
-    assert [reader.read(row) for row in range(3)] == [own_bytes(row) for row in range(3)]
+    for row in range(3):
+        assert reader(index).submit(row).result().data == own_bytes(row)
     assert open_files() == before
+
+
+class SlowReader(RangeReader):
+    """Reads that never finish on their own."""
+
+    def __init__(self, index: DatasetIndex) -> None:
+        super().__init__(index, RetryConfig())
+        self.futures: list[Future[Read]] = []
+
+    def submit(self, row: int) -> Future[Read]:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def finish(self, number: int) -> None:
+        self.futures[number].set_result(Read(b"", 0.0, 1, 0))
+
+
+def budget(num_samples: int) -> int:
+    return sum(row.size for row in WRITTEN.rows[:num_samples])
+
+
+def test_the_budget_bounds_what_is_under_way_and_the_rest_is_cancelled(tmp_path: Path) -> None:
+    slow = SlowReader(index_of_shard(WRITTEN, str(tmp_path)))
+    places = (Place(0, i, 0, i, i) for i in range(9))
+    stream = fetch(places, slow, all_items(), budget(3), Meter())
+    thread = Thread(target=lambda: next(stream))
+    thread.start()
+    while len(slow.futures) < 3:
+        time.sleep(0.001)
+    slow.finish(0)
+    thread.join()
+    assert len(slow.futures) == 3
+    stream.close()
+    assert [future.cancelled() for future in slow.futures] == [False, True, True]
+
+
+def test_small_samples_are_not_all_asked_for_at_once(tmp_path: Path) -> None:
+    slow = SlowReader(index_of_shard(WRITTEN, str(tmp_path)))
+    places = (Place(0, i, 0, i, 0) for i in range(2 * MOST_IN_FLIGHT))
+    stream = fetch(places, slow, all_items(), 10**12, Meter())
+    thread = Thread(target=lambda: next(stream))
+    thread.start()
+    while len(slow.futures) < MOST_IN_FLIGHT:
+        time.sleep(0.001)
+    slow.finish(0)
+    thread.join()
+    assert len(slow.futures) == MOST_IN_FLIGHT
+    stream.close()
 
 
 def test_places_are_not_taken_far_ahead(tmp_path: Path) -> None:
@@ -148,7 +229,7 @@ def test_places_are_not_taken_far_ahead(tmp_path: Path) -> None:
             taken.append(i)
             yield Place(0, i, 0, i, i)
 
-    stream = fetch(places(), index, all_items(), in_flight=3)
+    stream = fetch(places(), reader(index), all_items(), budget(3), Meter())
     next(stream)
-    assert taken == [0, 1, 2]
+    assert taken == [0, 1, 2, 3]  # the last did not fit and waits
     stream.close()

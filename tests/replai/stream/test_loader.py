@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from replai.core import storage
-from replai.core.errors import SampleError, UserError
+from replai.core.errors import UserError
 from replai.core.index import open_index
 from replai.stream.collate import AVBatch
 from replai.stream.loader import AVStream, Share, StreamConfig
 from replai.stream.plan import StreamState, order
+from replai.stream.quarantine import BadSampleConfig
 from replai.stream.sampling import At, SamplingConfig
 from tests.replai.stream.small import CROP, VIEWS
 
@@ -31,6 +32,7 @@ def make_stream(
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
     sampling: SamplingConfig | None = None,
+    bad_samples: BadSampleConfig | None = None,
     **change: Any,
 ) -> AVStream:
     """A training stream over the small dataset, but for what is given."""
@@ -40,14 +42,20 @@ def make_stream(
         sampling=sampling or SamplingConfig(),
         crop=CROP,
         share=Share(rank=share[0], world_size=share[1]),
-        config=StreamConfig(num_workers=workers, reads_in_flight=3, prefetch_batches=1),
+        config=StreamConfig(
+            num_workers=workers,
+            megabytes_in_flight=0.2,
+            prefetch_batches=1,
+            bad_samples=bad_samples or BadSampleConfig(),
+        ),
         **settings,
     )
 
 
 def flat(batch: AVBatch) -> dict[str, Any]:
-    """Everything in a batch, by name."""
-    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    """Everything in a batch, by name, but for the figures (which are times)."""
+    names = [field.name for field in fields(batch) if field.name != "figures"]
+    values = {name: getattr(batch, name) for name in names}
     return {**values.pop("views"), **values}
 
 
@@ -267,10 +275,12 @@ def test_the_same_batches_from_any_root(
     assert_equal(streamed, expected[:2])
 
 
-def damage(root: Path) -> None:
-    """Changes one byte in the middle of each sample."""
+def damage(root: Path, *keys: str) -> None:
+    """Changes one byte in the middle of the named samples, or of each sample."""
     index = open_index(str(root))
     for row in index.table.to_pylist():
+        if keys and row["key"] not in keys:
+            continue
         path = storage.local_path(index.shard_url(row["shard"]))
         data = bytearray(path.read_bytes())
         data[row["offset"] + row["size"] // 2] ^= 1
@@ -282,8 +292,9 @@ def test_trouble_arrives_as_one_line(small_root: Path, tmp_path: Path, workers: 
     root = tmp_path / "root"
     shutil.copytree(small_root, root)
     damage(root)
-    with pytest.raises(SampleError, match=f"^sample .* in {root}/shards/.*crc32$") as caught:
-        list(make_stream(root, workers=workers))
+    in_a_row = rf"^3 bad samples in a row, the first .*: sample .* in {root}/shards/.*crc32$"
+    with pytest.raises(UserError, match=in_a_row) as caught:
+        list(make_stream(root, workers=workers, bad_samples=BadSampleConfig(max_in_a_row=3)))
     assert "\n" not in str(caught.value)
     assert multiprocessing.active_children() == []
     for shard in (root / "shards").iterdir():
@@ -293,23 +304,37 @@ def test_trouble_arrives_as_one_line(small_root: Path, tmp_path: Path, workers: 
     assert "\n" not in str(missing.value)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 def test_good_batches_come_before_trouble(
+    small_root: Path, expected: list[dict[str, Any]], tmp_path: Path, workers: int
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(small_root, root)
+    victim = expected[2]["keys"][1]
+    damage(root, victim)
+    strict = BadSampleConfig(max_in_a_row=1)
+    stream = make_stream(root, workers=workers, bad_samples=strict)
+    came: list[dict[str, Any]] = []
+    with pytest.raises(UserError, match=f"1 bad samples in a row, the first {victim}: .*crc32"):
+        came.extend(flat(batch) for batch in stream)
+    assert_equal(came, expected[:2])
+    assert stream.state.batch == 2
+
+
+def test_more_bad_samples_than_the_budget(
     small_root: Path, expected: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
     shutil.copytree(small_root, root)
-    index = open_index(str(root))
-    bad = index.column("key").tolist().index(expected[2]["keys"][1])
-    shard, offset = index.column("shard")[bad], index.column("offset")[bad]
-    with storage.local_path(index.shard_url(int(shard))).open("r+b") as file:
-        file.seek(offset + 600)
-        file.write(b"damage")
-    stream = make_stream(root, workers=2)
+    damage(root, expected[0]["keys"][3], expected[1]["keys"][0])
+    stream = make_stream(root, quarantine_path=tmp_path / "out" / "bad.jsonl")
     came: list[dict[str, Any]] = []
-    with pytest.raises(SampleError, match=expected[2]["keys"][1]):
+    with pytest.raises(UserError, match=r"more than 1 bad samples in epoch 0 .*max_share"):
         came.extend(flat(batch) for batch in stream)
-    assert_equal(came, expected[:2])
-    assert stream.state.batch == 2
+    assert [batch["batch"] for batch in came] == [0]
+    assert stream.state.batch == len(came)
+    lines = (tmp_path / "out" / "bad.jsonl").read_text().splitlines()
+    assert len(lines) == stream.quarantine.count >= 2
 
 
 def bug(*_: object, **__: object) -> None:
@@ -336,8 +361,14 @@ def test_what_cannot_be_served(small_root: Path, change: dict[str, Any], message
 
 
 @pytest.mark.parametrize(
-    "change", [{"num_workers": -1}, {"reads_in_flight": 0}, {"prefetch_batches": 0}]
+    "change",
+    [
+        {"num_workers": -1},
+        {"megabytes_in_flight": -0.1},
+        {"megabytes_in_flight": float("nan")},
+        {"prefetch_batches": 0},
+    ],
 )
-def test_configs_that_make_no_sense(change: dict[str, int]) -> None:
+def test_configs_that_make_no_sense(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         StreamConfig(**change)

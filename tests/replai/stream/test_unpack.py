@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from replai.core.errors import SampleError
 from replai.core.record import SampleRecord
-from replai.stream.fetch import Fetched
+from replai.stream.fetch import Failed, Fetched
+from replai.stream.figures import Meter
 from replai.stream.plan import Place
-from replai.stream.unpack import unpack, unpack_sample
+from replai.stream.stages import each
+from replai.stream.unpack import Unpacked, unpack_sample
 from sharder.shards import Sample, tar_members
 from tests.replai.stream.small import make_record
 
@@ -47,8 +49,27 @@ def test_one_sample() -> None:
     assert (one.place, one.ordinal, one.key) == (PLACE, 11, SAMPLE.key)
     assert one.record == SAMPLE.record
     assert one.media == SAMPLE.media
-    (again,) = unpack(iter([fetched(tar_members(SAMPLE))]))
-    assert again == one
+
+
+def test_the_stage_keeps_failures_in_their_places() -> None:
+    earlier, meter = Failed(PLACE, 7, "gone"), Meter()
+    items = iter([fetched(whole), earlier, fetched(b"garbage"), fetched(whole)])
+    first, second, third, fourth = each(items, unpack_sample, meter)
+    assert isinstance(first, Unpacked)
+    assert first == fourth == unpack_sample(fetched(whole))
+    assert second is earlier
+    assert isinstance(third, Failed)
+    assert (third.place, third.row) == (PLACE, 7)
+    assert third.reason.startswith("index row 7 is not one sample: ")
+    assert meter.take().decode_seconds > 0
+
+
+def test_the_stage_lets_bugs_through() -> None:
+    def bug(_: Fetched) -> Unpacked:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        list(each(iter([fetched(whole)]), bug, Meter()))
 
 
 @pytest.mark.parametrize(

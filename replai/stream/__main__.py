@@ -1,0 +1,142 @@
+"""Reads a dataset from here without a model and says how fast: python -m replai.stream URL
+
+python -m replai.stream s3://bucket/data --batches 50 --workers 4
+python -m replai.stream s3://bucket/data --dry-run --world-size 512 --batch-size 4096
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from replai.core.errors import UserError, exits_cleanly
+from replai.core.index import DatasetIndex, open_index
+from replai.stream.crops import CropConfig
+from replai.stream.figures import Figures
+from replai.stream.loader import AVStream, Share, StreamConfig
+from replai.stream.plan import training_places
+from replai.stream.sampling import SamplingConfig
+from replai.views import AudioView, VideoView
+
+REPLAI_VIEWS = (
+    VideoView(name="video_before", start_seconds=-0.6, duration_seconds=0.5, num_frames=8),
+    VideoView(name="video_after", start_seconds=0.1, duration_seconds=0.5, num_frames=8),
+    AudioView(name="audio", start_seconds=-1.0, duration_seconds=2.0),
+)
+"""RepLAI's own, with the paper's windows."""
+
+
+def main() -> None:
+    """Entry point."""
+    run(_parsed())
+
+
+@exits_cleanly
+def run(arguments: argparse.Namespace) -> None:
+    """Opens the dataset and prints what was asked."""
+    index = open_index(arguments.root)
+    stream = _stream(index, arguments)
+    _print_facts(index, stream, arguments)
+    if arguments.dry_run:
+        _print_plan(stream, arguments)
+    else:
+        _print_speed(stream, arguments)
+
+
+def _parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m replai.stream", description=__doc__)
+    parser.add_argument("root", help="URL of a dataset root")
+    parser.add_argument("--batch-size", type=int, default=64, help="moments in the global batch")
+    parser.add_argument("--batches", type=int, default=20, help="batches to read, at most")
+    parser.add_argument("--workers", type=int, default=2, help="decode processes")
+    parser.add_argument("--per-visit", type=int, default=1, help="moments a visited segment")
+    parser.add_argument("--crop", type=int, default=112, help="side of the crop in pixels")
+    parser.add_argument("--world-size", type=int, default=1, help="ranks of the run to come")
+    parser.add_argument("--rank", type=int, default=0, help="the rank whose part is read")
+    parser.add_argument("--dry-run", action="store_true", help="only plan, read nothing")
+    return parser.parse_args()
+
+
+def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
+    if not 0 <= arguments.rank < arguments.world_size:
+        raise UserError(f"--rank {arguments.rank} is not within 0..{arguments.world_size - 1}")
+    side = arguments.crop
+    try:
+        crop = CropConfig(
+            size_pixels=side, min_short_side=side * 128 // 112, max_short_side=side * 180 // 112
+        )
+        config = StreamConfig(num_workers=arguments.workers)
+        sampling = SamplingConfig(per_visit=arguments.per_visit)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return AVStream(
+        index,
+        REPLAI_VIEWS,
+        sampling=sampling,
+        crop=crop,
+        batch_size=arguments.batch_size,
+        num_epochs=1,
+        share=Share(rank=arguments.rank, world_size=arguments.world_size),
+        config=config,
+    )
+
+
+def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Namespace) -> None:
+    header = index.header
+    hours = float(index.column("duration_seconds").sum()) / 3600
+    print(
+        f"{index.root}: {header.num_samples} samples in {len(index.shard_names)} shards, "
+        f"{hours:.2f} h, {header.num_moments} moments, stored as {header.profile}\n"
+        f"{stream.num_items} samples qualify: {stream.batches_per_epoch} batches of "
+        f"{arguments.batch_size} an epoch on {arguments.world_size} ranks"
+    )
+
+
+def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:
+    """Plans this rank's epoch and says how long that took."""
+    started = time.perf_counter()
+    visits = arguments.batch_size // arguments.per_visit
+    places = training_places(
+        stream.state, num_items=stream.num_items, global_batch=visits, num_epochs=1,
+        rank=arguments.rank, world_size=arguments.world_size,
+    )  # fmt: skip
+    items = [place.item for place in places]
+    seconds = time.perf_counter() - started
+    print(
+        f"rank {arguments.rank} of {arguments.world_size}: {len(items)} samples, each once "
+        f"({len(set(items))} different), planned in {seconds:.3f} s; the first: {items[:8]}"
+    )
+
+
+def _print_speed(stream: AVStream, arguments: argparse.Namespace) -> None:
+    figures, moments, first = Figures(), 0, 0.0
+    started = time.perf_counter()
+    for number, batch in enumerate(stream, start=1):
+        if number == 1:
+            first = time.perf_counter() - started
+        moments += len(batch)
+        figures += stream.take_figures()
+        if number == arguments.batches:
+            break
+    elapsed = time.perf_counter() - started
+    table = Table(title=f"{moments} moments in {elapsed:.1f} s")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_row("first batch after, s", f"{first:.2f}")
+    table.add_row("moments_per_second", f"{moments / elapsed:.1f}")
+    for name, value in figures.named(elapsed).items():
+        table.add_row(name.removeprefix("stream/"), f"{value:.4g}")
+    Console().print(table)
+    share = figures.fetch_wait_seconds / max(
+        figures.fetch_wait_seconds + figures.decode_seconds, 1e-9
+    )
+    print(
+        f"the workers spent {100 * share:.0f}% of their time waiting for bytes, the rest decoding"
+    )
+
+
+if __name__ == "__main__":
+    main()

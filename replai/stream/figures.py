@@ -1,0 +1,96 @@
+"""What the workers of a stream did: counted where it happens, added up by the trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+MOST_READS = 10_000
+"""Reads whose times are kept: sums that nobody takes stay small."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Sums over some batches of one rank's workers."""
+
+    samples: int = 0
+    requests: int = 0
+    """Ranged reads sent, retries and hedges included."""
+    retries: int = 0
+    bytes_read: int = 0
+    fetch_wait_seconds: float = 0.0
+    """Time in which a worker had nothing to decode because bytes were still on their way."""
+    decode_seconds: float = 0.0
+    """Time of unpacking and decoding."""
+    spares: int = 0
+    """Samples that stand in for bad ones."""
+    read_seconds: tuple[float, ...] = ()
+    """How long the bytes of each of the last `MOST_READS` samples took, retries included."""
+
+    def __add__(self, other: Figures) -> Figures:
+        sums = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in fields(self)
+        }
+        return Figures(**{**sums, "read_seconds": sums["read_seconds"][-MOST_READS:]})
+
+    def read_percentile(self, percent: float) -> float:
+        """Percentile of `read_seconds`; 0 where there is none."""
+        return float(np.percentile(self.read_seconds, percent)) if self.read_seconds else 0.0
+
+    def named(self, elapsed_seconds: float) -> dict[str, float]:
+        """Rates and shares of `elapsed_seconds`, for a log."""
+        elapsed = max(elapsed_seconds, 1e-9)
+        return {
+            "stream/samples_per_second": self.samples / elapsed,
+            "stream/megabytes_per_second": self.bytes_read / 1e6 / elapsed,
+            "stream/read_seconds_p50": self.read_percentile(50),
+            "stream/read_seconds_p99": self.read_percentile(99),
+            "stream/requests": float(self.requests),
+            "stream/retries": float(self.retries),
+            "stream/spares": float(self.spares),
+            "stream/decode_seconds_per_sample": self.decode_seconds / max(self.samples, 1),
+            "stream/fetch_wait_seconds": self.fetch_wait_seconds,
+        }
+
+
+def verdict(figures: Figures, elapsed_seconds: float, waited_seconds: float, workers: int) -> str:
+    """One line: how much the trainer waited, what for, and what would help."""
+    share = waited_seconds / max(elapsed_seconds, 1e-9)
+    line = f"the trainer waited {100 * share:.1f}% of the time for data"
+    if share < 0.01 or not figures.samples:
+        return f"{line}; the stream keeps up"
+    if figures.fetch_wait_seconds > figures.decode_seconds:
+        slow = figures.read_percentile(99)
+        return f"{line}; reading is the bottleneck (99% of reads within {slow:.2f} s)"
+    if not workers:
+        return f"{line}; decode runs in the trainer's own process: set stream.num_workers"
+    busy = figures.decode_seconds / max(elapsed_seconds - waited_seconds, 1e-9)
+    more = max(1, int(np.ceil(busy)) - workers)
+    return f"{line}; decode is the bottleneck: {more} more workers a rank would keep up"
+
+
+class Meter:
+    """Collects one worker's figures between two batches."""
+
+    def __init__(self) -> None:
+        self._sum = Figures()
+        self._reads: list[float] = []
+
+    def count(self, **values: float) -> None:
+        """Adds to the named figures."""
+        kept = {field.name: getattr(self._sum, field.name) for field in fields(self._sum)}
+        for name, value in values.items():
+            kept[name] += value
+        self._sum = Figures(**kept)
+
+    def note_read(self, seconds: float) -> None:
+        """Notes how long one sample's bytes took."""
+        self._reads.append(seconds)
+
+    def take(self) -> Figures:
+        """The figures since the last take."""
+        taken = self._sum + Figures(read_seconds=tuple(self._reads))
+        self._sum, self._reads = Figures(), []
+        return taken

@@ -1,0 +1,83 @@
+"""Samples that could not be had: counted, named in a file, and too many of them stop the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from replai.core.errors import UserError
+
+NAMED_IN_ERROR = 3
+
+
+@dataclass(frozen=True)
+class BadSample:
+    """One sample that failed at one place of the order, and why."""
+
+    epoch: int
+    batch: int
+    position: int
+    key: str
+    shard: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadSampleConfig:
+    """How many bad samples a rank bears."""
+
+    max_share: float = 0.01
+    """Of a rank's samples of one epoch (but one is always borne)."""
+    max_in_a_row: int = 100
+    """Bad samples without a good one between them."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_share <= 1:
+            raise ValueError(f"max_share is {self.max_share}, outside [0, 1]")
+        if self.max_in_a_row < 1:
+            raise ValueError(f"max_in_a_row is {self.max_in_a_row}; it must be at least 1")
+
+
+class Quarantine:
+    """Counts one rank's bad samples; writes them to `path` (JSON lines), if there is one."""
+
+    def __init__(
+        self, config: BadSampleConfig, samples_per_epoch: int, path: Path | None = None
+    ) -> None:
+        self._config = config
+        self._most = max(1, int(config.max_share * samples_per_epoch))
+        self._path = path
+        self._epoch = -1
+        self._in_epoch: list[BadSample] = []
+        self._in_a_row = 0
+        self.count = 0
+        """Bad samples so far."""
+
+    def add(self, bad: Sequence[BadSample], num_good: int) -> None:
+        """Notes a batch's bad samples. Raises UserError, naming the first ones, if too many."""
+        for one in bad:
+            self._note(one)
+        if num_good:
+            self._in_a_row = 0
+        if len(self._in_epoch) > self._most:
+            self._stop(f"more than {self._most} bad samples in epoch {self._epoch}")
+        if self._in_a_row >= self._config.max_in_a_row:
+            self._stop(f"{self._in_a_row} bad samples in a row")
+
+    def _note(self, one: BadSample) -> None:
+        if one.epoch != self._epoch:
+            self._epoch, self._in_epoch = one.epoch, []
+        self._in_epoch.append(one)
+        self._in_a_row += 1
+        self.count += 1
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+
+    def _stop(self, what: str) -> None:
+        named = "; ".join(f"{b.key}: {b.reason}" for b in self._in_epoch[:NAMED_IN_ERROR])
+        where = f", all in {self._path}" if self._path else ""
+        raise UserError(f"{what} ({named}{where}); mend the data or raise bad_samples.max_share")

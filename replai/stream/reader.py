@@ -1,0 +1,171 @@
+"""Byte ranges of samples, each with deadlines, retries and, if wanted, a second request.
+
+    submit(row) ─► attempt ─► size and crc32 right? ─► Read
+                     ▲ no, or the store stalls, resets, throttles
+                     └── wait (backoff with jitter), while the total deadline allows
+
+All requests of a process run on fsspec's own event loop, so many can be in flight at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from fsspec.asyn import AsyncFileSystem, get_loop
+
+from replai.core import storage
+from replai.core.errors import SampleError
+from replai.core.index import DatasetIndex
+from replai.core.seeding import generator
+from replai.stream.retry import RetryConfig, may_pass, waits_seconds
+
+
+@dataclass(frozen=True)
+class Read:
+    """The bytes of one sample, and what it took to get them."""
+
+    data: bytes
+    seconds: float
+    requests: int
+    retries: int
+
+
+class RangeReader:
+    """Reads samples of one dataset by byte range; several reads may be under way.
+
+    Shards on this machine are read by pread and opened for each read (keeping thousands open
+    would meet the limit), others by ranged GETs.
+    """
+
+    def __init__(self, index: DatasetIndex, retry: RetryConfig) -> None:
+        self._index, self._retry = index, retry
+        self._shards = index.column("shard")
+        self._offsets = index.column("offset")
+        self._sizes = index.column("size")
+        self._crc32 = index.column("crc32")
+        self._keys = index.table.column("key")
+
+    def __reduce__(self) -> tuple[type[RangeReader], tuple[DatasetIndex, RetryConfig]]:
+        """Travels to workers as its index alone, which goes there anyway; not its columns."""
+        return (RangeReader, (self._index, self._retry))
+
+    def size(self, row: int) -> int:
+        """Bytes of sample `row`."""
+        return int(self._sizes[row])
+
+    def submit(self, row: int) -> Future[Read]:
+        """Starts reading sample `row`.
+
+        The future raises SampleError if the bytes cannot be had in time or are not the sample's
+        own, and UserError for what no second try can mend: a shard that is gone, a refusal.
+        """
+        return asyncio.run_coroutine_threadsafe(self._read(row), get_loop())
+
+    async def _read(self, row: int) -> Read:
+        started, requests = time.monotonic(), _Counter()
+        waits = waits_seconds(self._retry, generator(0, 0, row, "backoff"))
+        retries, damaged = 0, False
+        while True:
+            try:
+                data = await self._attempt(row, requests)
+                return Read(data, time.monotonic() - started, requests.count, retries)
+            except Exception as error:
+                if not (isinstance(error, SampleError) or may_pass(error)):
+                    raise
+                wait = next(waits)
+                if time.monotonic() + wait - started > self._retry.total_seconds:
+                    raise self._given_up(row, error, retries + 1) from error
+                if isinstance(error, SampleError) and damaged:
+                    raise  # twice the same answer: the bytes themselves are damaged
+                damaged = isinstance(error, SampleError)
+            retries += 1
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, row: int, requests: _Counter) -> bytes:
+        shard, offset, size = int(self._shards[row]), int(self._offsets[row]), int(self._sizes[row])
+        url = self._index.shard_url(shard)
+
+        def request() -> Awaitable[bytes]:
+            requests.count += 1
+            return _get_range(url, offset, size)
+
+        async with asyncio.timeout(self._retry.attempt_seconds):
+            data = await _hedged(request, self._retry.hedge_seconds)
+        if len(data) != size:
+            raise SampleError(f"{self.name(row)}: {len(data)} of {size} bytes; is the shard cut?")
+        if zlib.crc32(data) != int(self._crc32[row]):
+            raise SampleError(f"{self.name(row)}: bytes do not match their crc32")
+        return data
+
+    def _given_up(self, row: int, error: Exception, attempts: int) -> SampleError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return SampleError(f"{self.name(row)}: given up after {attempts} attempts ({reason})")
+
+    def name(self, row: int) -> str:
+        """How messages call sample `row`."""
+        return f"sample {self.key(row)} in {self.shard_name(row)}"
+
+    def key(self, row: int) -> str:
+        """Key of sample `row`."""
+        return str(self._keys[row])
+
+    def shard_name(self, row: int) -> str:
+        """URL of the shard that holds sample `row`."""
+        return self._index.shard_url(int(self._shards[row]))
+
+
+@dataclass
+class _Counter:
+    count: int = 0
+
+
+async def _hedged(request: Callable[[], Awaitable[bytes]], hedge_seconds: float) -> bytes:
+    """The answer of whichever request answers first; the second starts after `hedge_seconds`."""
+    tasks = {asyncio.ensure_future(request())}
+    try:
+        if hedge_seconds:
+            done, _ = await asyncio.wait(tasks, timeout=hedge_seconds)
+            if not done:
+                tasks.add(asyncio.ensure_future(request()))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for task in tasks:
+            task.add_done_callback(_forget)
+            task.cancel()
+
+
+def _forget(task: asyncio.Future[bytes]) -> None:
+    """Looks at the error of a request that nobody waits for, else asyncio would log it."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _get_range(url: str, offset: int, size: int) -> bytes:
+    """One request. Hopeless errors of the store come as UserError, others as they are."""
+    try:
+        if storage.is_local(url):
+            return await asyncio.to_thread(_pread, url, offset, size)
+        fs, path = storage.range_filesystem(url)
+        if isinstance(fs, AsyncFileSystem):
+            data: bytes = await fs._cat_file(path, start=offset, end=offset + size)
+            return data
+        return await asyncio.to_thread(storage.read_range, url, offset, size)
+    except Exception as error:
+        if "not satisfiable" in str(error).lower():
+            return b""  # what S3 and HTTP answer where the file ends before `offset`
+        if may_pass(error):
+            raise
+        with storage.naming_store_errors(url):
+            raise
+
+
+def _pread(url: str, offset: int, size: int) -> bytes:
+    with storage.local_path(url).open("rb", buffering=0) as file:
+        return os.pread(file.fileno(), size, offset)

@@ -1,0 +1,65 @@
+"""How long to try for a range of bytes: deadlines, backoff with jitter, a second request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+# Of botocore: trouble that a second try cannot mend, and that is no single file's.
+_HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}
+_CLIENTS = {"botocore", "aiobotocore", "aiohttp"}
+_LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_BUSY = {408, 425, 429}  # of HTTP: request timeout, too early, too many requests
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryConfig:
+    """Patience with a store. All times in seconds."""
+
+    attempt_seconds: float = 20.0
+    """One request takes no longer; a stalled one is given up then."""
+    total_seconds: float = 120.0
+    """No attempt for a sample starts later than this after the first; then the sample fails."""
+    first_wait_seconds: float = 0.2
+    """Longest wait before the second attempt; it doubles from attempt to attempt."""
+    longest_wait_seconds: float = 10.0
+    hedge_seconds: float = 0.0
+    """A second request is sent beside one that has not answered by then; 0 sends none."""
+
+    def __post_init__(self) -> None:
+        for name in ("attempt_seconds", "total_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("first_wait_seconds", "longest_wait_seconds", "hedge_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+
+
+def waits_seconds(config: RetryConfig, draw: np.random.Generator) -> Iterator[float]:
+    """Waits between attempts, without end: uniform between 0 and a limit that doubles.
+
+    The full jitter spreads out clients that a throttling store refused at the same moment.
+    """
+    limit = config.first_wait_seconds
+    while True:
+        yield float(draw.uniform(0.0, min(limit, config.longest_wait_seconds)))
+        limit = min(2 * limit, config.longest_wait_seconds)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what a store's client raised may be gone at the next attempt.
+
+    Stalls, resets, throttling and server errors may; a file that is not there, a refusal and bugs
+    will not.
+    """
+    if isinstance(error, _LASTING):
+        return False
+    if isinstance(error, OSError | TimeoutError | EOFError):
+        return True
+    status = getattr(error, "status", None)  # aiohttp's; s3fs gives OSErrors instead
+    if isinstance(status, int) and 400 <= status < 500 and status not in _BUSY:
+        return False
+    kind = type(error)
+    return kind.__module__.split(".")[0] in _CLIENTS and kind.__name__ not in _HOPELESS

@@ -1,0 +1,198 @@
+"""Whatever a store does, a batch comes whole, or a spare stands in and the sample is named.
+
+Between s3fs and a real S3 server stands a proxy that spoils chosen reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import s3fs
+import torch
+
+from replai.core.errors import UserError
+from replai.core.index import DatasetIndex, open_index
+from replai.stream.collate import AVBatch
+from replai.stream.crops import CropConfig
+from replai.stream.loader import AVStream, StreamConfig
+from replai.stream.quarantine import BadSampleConfig
+from replai.stream.retry import RetryConfig
+from replai.stream.sampling import SamplingConfig
+from replai.views import AudioView, VideoView
+from tests.faults import FaultyProxy, running_proxy
+from tools.seaweed import running_s3
+
+VIEWS = (
+    VideoView(name="clip", start_seconds=0.1, duration_seconds=0.5, num_frames=8),
+    AudioView(name="sound", start_seconds=-0.5, duration_seconds=1.0),
+)
+CROP = CropConfig(size_pixels=16, min_short_side=16, max_short_side=20)
+RETRY = RetryConfig(
+    attempt_seconds=2.0, total_seconds=20.0, first_wait_seconds=0.01, longest_wait_seconds=0.05
+)
+CONFIG = StreamConfig(
+    num_workers=0, retry=RETRY, bad_samples=BadSampleConfig(max_share=1.0, max_in_a_row=100)
+)
+
+
+@pytest.fixture(scope="module")
+def proxy(small_root: Path) -> Iterator[FaultyProxy]:
+    """The proxy before a server that holds the small dataset at s3://faults/root."""
+    before = dict(os.environ)
+    with running_s3() as server, running_proxy(server.endpoint) as proxy:
+        bucket = server.make_bucket("faults")
+        os.environ.update(server.environment)
+        fsspec.filesystem("s3").put(f"{small_root}/", f"{bucket}/root/", recursive=True)
+        s3fs.S3FileSystem.clear_instance_cache()
+        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        yield proxy
+    os.environ.clear()
+    os.environ.update(before)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def _stream(config: StreamConfig = CONFIG, path: Path | None = None, **changes: Any) -> AVStream:
+    index = changes.pop("index", None) or open_index("s3://faults/root")
+    arguments: dict[str, Any] = {"num_epochs": 1, "batch_size": 4, **changes}
+    return AVStream(
+        index, VIEWS, sampling=SamplingConfig(), crop=CROP, config=config,
+        quarantine_path=path, **arguments,
+    )  # fmt: skip
+
+
+def _assert_equal(batches: list[AVBatch], others: list[AVBatch]) -> None:
+    assert [batch.keys for batch in batches] == [batch.keys for batch in others]
+    for batch, other in zip(batches, others, strict=True):
+        assert all(torch.equal(view, other.views[name]) for name, view in batch.views.items())
+
+
+def once_in(period: int, fault: str) -> Callable[[int], str | None]:
+    return lambda number: fault if number % period == 1 else None
+
+
+PASSING = ("500", "503", "reset before", "reset inside", "stall", "short", "wrong bytes")
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_is_never_seen(
+    proxy: FaultyProxy, small_root: Path, fault: str
+) -> None:
+    proxy.start_over(once_in(6, fault))
+    stream = _stream()
+    batches = list(stream)
+    _assert_equal(batches, list(_stream(index=open_index(str(small_root)))))
+    assert proxy.reads > 16  # some were asked for again
+    assert stream.quarantine.count == 0
+    if fault != "reset before":  # aiohttp itself asks again on a fresh connection
+        assert stream.figures.retries == stream.figures.requests - 16 >= 1
+
+
+def test_a_fault_that_stays_costs_one_sample_and_a_spare_comes(
+    proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    proxy.start_over(lambda _number: None)
+    index = open_index("s3://faults/root")
+    clean = list(_stream(index=index))
+    victim = clean[1].keys[2]
+    stream = _stream(path=tmp_path / "bad.jsonl", index=_broken_at(index, victim))
+    batches = list(stream)
+    assert stream.quarantine.count == 1
+    (row,) = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
+    assert row["key"] == victim and row["batch"] == 1 and "crc32" in row["reason"]
+    _assert_equal(batches, list(_stream(index=_broken_at(index, victim))))
+    spared = [
+        (b, i)
+        for b, batch in enumerate(batches)
+        for i, key in enumerate(batch.keys)
+        if key != clean[b].keys[i]
+    ]
+    assert spared == [(1, 2)]
+
+
+def test_a_store_that_stops_answering_ends_the_run_within_the_deadlines(
+    proxy: FaultyProxy,
+) -> None:
+    proxy.start_over(lambda number: "stall" if number >= 4 else None)
+    config = replace(
+        CONFIG,
+        retry=replace(RETRY, attempt_seconds=0.2, total_seconds=0.3),
+        bad_samples=BadSampleConfig(max_in_a_row=3),
+    )
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"3 bad samples in a row.*given up after"):
+        list(_stream(config))
+    assert time.monotonic() - started < 30
+
+
+def _broken_at(index: DatasetIndex, key: str) -> DatasetIndex:
+    """The index with another crc32 for one sample: its bytes are never right."""
+    keys = index.table.column("key").to_pylist()
+    crc32 = index.column("crc32").copy()
+    crc32[keys.index(key)] ^= 1
+    position = index.table.schema.get_field_index("crc32")
+    return replace(index, table=index.table.set_column(position, "crc32", [crc32]))
+
+
+@pytest.mark.parametrize(("fault", "says"), [("403", "refused"), ("404", "no such file")])
+def test_what_no_second_try_can_mend_stops_the_run(
+    proxy: FaultyProxy, fault: str, says: str
+) -> None:
+    proxy.start_over(lambda number: fault if number >= 3 else None)
+    with pytest.raises(UserError, match=says):
+        list(_stream())
+
+
+def test_too_many_bad_samples_stop_the_run_and_are_named(
+    proxy: FaultyProxy, tmp_path: Path
+) -> None:
+    proxy.start_over(once_in(2, "wrong bytes"))
+    config = replace(
+        CONFIG, bad_samples=BadSampleConfig(max_share=0.1),
+        retry=replace(RETRY, total_seconds=0.001),
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"more than 1 bad samples in epoch 0 \(P0.*crc32"):
+        list(_stream(config, tmp_path / "bad.jsonl"))
+    assert len((tmp_path / "bad.jsonl").read_text().splitlines()) >= 2
+
+
+def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None:
+    proxy.start_over(lambda _number: None)
+    index = open_index("s3://faults/root")
+    clean = list(_stream(index=index, num_epochs=None, augment=False))
+    victim = clean[0].keys[1]
+    stream = _stream(index=_broken_at(index, victim), num_epochs=None, augment=False)
+    batches = list(stream)
+    assert stream.quarantine.count == 1
+    seen = [key for batch in batches for key, ok in zip(batch.keys, batch.valid, strict=True) if ok]
+    expected = [k for batch in clean for k, ok in zip(batch.keys, batch.valid, strict=True) if ok]
+    assert seen == [key for key in expected if key != victim]
+    assert not batches[0].valid[1] and not batches[0].views["clip"][1].any()
+
+
+def test_a_second_request_overtakes_a_stalled_one(proxy: FaultyProxy) -> None:
+    proxy.start_over(lambda number: "stall" if number == 2 else None)
+    config = replace(CONFIG, retry=replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2))
+    stream = _stream(config)
+    list(stream)
+    assert stream.figures.retries == 0
+    assert stream.figures.requests > stream.figures.samples
+    assert stream.figures.read_percentile(100) < 3.0
+
+
+def test_a_bug_stops_the_run_at_once(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy.start_over(lambda _number: None)
+
+    def buggy(*_: object) -> None:
+        raise NameError("a bug")
+
+    monkeypatch.setattr("replai.stream.decode.read_views", buggy)
+    with pytest.raises(NameError):
+        list(_stream())

@@ -1,0 +1,94 @@
+import asyncio
+import gc
+import logging
+import zlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from replai.core.errors import SampleError
+from replai.stream.reader import RangeReader, Read
+from replai.stream.retry import RetryConfig
+from tests.replai.stream.small import make_index
+
+DATA = b"right"
+INDEX = make_index([{"size": len(DATA), "crc32": zlib.crc32(DATA)}])
+Answer = bytes | Exception
+
+
+def read(monkeypatch: pytest.MonkeyPatch, answers: list[Answer], **config: float) -> Read:
+    """What a reader makes of a store that gives these answers, one a request."""
+    left = iter(answers)
+
+    async def answer(*_: object) -> bytes:
+        one = next(left)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    return read_from(monkeypatch, answer, **config)
+
+
+def read_from(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Awaitable[bytes]], **config: float
+) -> Read:
+    monkeypatch.setattr("replai.stream.reader._get_range", answer)
+    settings = {"first_wait_seconds": 0.0, **config}
+    return RangeReader(INDEX, RetryConfig(**settings)).submit(0).result(timeout=20)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        [OSError("reset")] * 5,
+        [b"wrong"],
+        [OSError("reset"), b"wrong"],
+        [b"wrong", OSError("reset"), b"cut"],
+    ],
+)
+def test_trouble_that_passes(monkeypatch: pytest.MonkeyPatch, trouble: list[Answer]) -> None:
+    got = read(monkeypatch, [*trouble, DATA])
+    assert (got.data, got.retries, got.requests) == (DATA, len(trouble), len(trouble) + 1)
+
+
+def test_the_same_damage_twice_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SampleError, match="crc32"):
+        read(monkeypatch, [OSError(), b"wrong", b"wrong", DATA])
+
+
+def test_a_bug_is_no_reason_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NameError):
+        read(monkeypatch, [NameError("a bug"), DATA])
+
+
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SampleError, match=r"sample k in .* given up after \d+ attempts \(reset\)"):
+        read(monkeypatch, [OSError("reset")] * 10**5, total_seconds=0.05)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_the_slower_of_two_requests_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, end: str
+) -> None:
+    ended: list[str] = []
+
+    async def answer(*_: object) -> bytes:
+        if ended:
+            return DATA
+        ended.append("started")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            if end == "failed":
+                raise OSError("closed while being cancelled") from None
+            raise
+        return b"late"
+
+    with caplog.at_level(logging.ERROR, "asyncio"):
+        got = read_from(monkeypatch, answer, hedge_seconds=0.01)
+        read(monkeypatch, [DATA])  # the loop has turned since
+        gc.collect()
+    assert (got.data, got.requests, got.retries) == (DATA, 2, 0)
+    assert ended == ["started", "cancelled"]
+    assert caplog.records == []

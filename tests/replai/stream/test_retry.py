@@ -1,0 +1,77 @@
+from itertools import islice
+
+import aiohttp
+import botocore.exceptions
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replai.core.errors import UserError
+from replai.stream.retry import RetryConfig, may_pass, waits_seconds
+
+
+def http_error(status: int) -> aiohttp.ClientResponseError:
+    return aiohttp.ClientResponseError(None, (), status=status)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (TimeoutError(), True),
+        (ConnectionResetError(), True),
+        (OSError(5, "Input/output error"), True),
+        (EOFError(), True),
+        (botocore.exceptions.ReadTimeoutError(endpoint_url="u"), True),
+        (aiohttp.ClientPayloadError(), True),
+        (http_error(500), True),
+        (http_error(503), True),
+        (http_error(429), True),
+        (http_error(403), False),
+        (http_error(416), False),
+        (botocore.exceptions.NoCredentialsError(), False),
+        (FileNotFoundError(), False),
+        (PermissionError(), False),
+        (NotADirectoryError(), False),
+        (UserError("no"), False),
+        (ValueError("a bug"), False),
+        (NameError("a bug"), False),
+    ],
+    ids=repr,
+)
+def test_what_may_pass(error: Exception, passes: bool) -> None:
+    assert may_pass(error) == passes
+
+
+@given(st.floats(0, 5), st.floats(0, 20), st.integers(0, 99))
+def test_waits_are_bounded_by_a_limit_that_doubles(first: float, longest: float, seed: int) -> None:
+    config = RetryConfig(first_wait_seconds=first, longest_wait_seconds=longest)
+    waits = list(islice(waits_seconds(config, np.random.default_rng(seed)), 12))
+    for number, wait in enumerate(waits):
+        assert 0 <= wait <= min(first * 2**number, longest)
+    assert waits == list(islice(waits_seconds(config, np.random.default_rng(seed)), 12))
+
+
+def test_waits_use_their_whole_range() -> None:
+    config = RetryConfig(first_wait_seconds=1.0, longest_wait_seconds=4.0)
+    draws = np.random.default_rng(0)
+    runs = np.array([list(islice(waits_seconds(config, draws), 5)) for _ in range(500)])
+    for limit, waits in zip([1, 2, 4, 4, 4], runs.T, strict=True):
+        assert waits.min() < 0.05 * limit
+        assert waits.max() > 0.95 * limit
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attempt_seconds": 0.0},
+        {"attempt_seconds": float("nan")},
+        {"total_seconds": -1.0},
+        {"first_wait_seconds": -0.1},
+        {"longest_wait_seconds": float("nan")},
+        {"hedge_seconds": -1.0},
+    ],
+)
+def test_configs_that_make_no_sense(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        RetryConfig(**change)
