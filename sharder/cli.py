@@ -60,6 +60,8 @@ def world(
     train_videos: int = 64,
     test_videos: int = 16,
     seconds: Annotated[float, typer.Option(help="Length of each video.")] = 30.0,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 256,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 144,
     snr_db: Annotated[float, typer.Option(help="Impact over background, dB.")] = 20.0,
     seed: int = 0,
     workers: Workers = ALL_CORES,
@@ -70,6 +72,8 @@ def world(
         num_train_videos=train_videos,
         num_test_videos=test_videos,
         duration_seconds=seconds,
+        width=width,
+        height=height,
         snr_db=snr_db,
         seed=seed,
     )

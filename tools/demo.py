@@ -50,7 +50,7 @@ class Steps:
 def run_demo(out: Path, data: str, environment: dict[str, str]) -> None:
     """Everything, with shards below the URL `data` and all else below `out`."""
     steps, world = Steps({"OMP_NUM_THREADS": "1", **environment}), out / "world"
-    steps.sharder("world", "-o", str(world))
+    steps.sharder("world", "-o", str(world), "--width", "192", "--height", "108")
     for split in ("train", "test"):
         moments = str(out / f"{split}-moments.parquet")
         steps.sharder("detect", str(world / split), "-o", moments)
