@@ -42,7 +42,7 @@ def probe_bars(result: dict[str, dict[str, float]]) -> bytes:
     axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_ylabel("accuracy, %")
     axes.set_ylim(0, 105)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(result))
     axes.spines[["top", "right"]].set_visible(False)
     return png(figure)
 

@@ -66,9 +66,12 @@ def verdict(figures: Figures, elapsed_seconds: float, waited_seconds: float, wor
         return f"{line}; reading is the bottleneck (99% of reads within {slow:.2f} s)"
     if not workers:
         return f"{line}; decode runs in the trainer's own process: set stream.num_workers"
-    busy = figures.decode_seconds / max(elapsed_seconds - waited_seconds, 1e-9)
+    busy = figures.decode_seconds / max(elapsed_seconds - waited_seconds, 0.01 * elapsed_seconds)
     more = max(1, int(np.ceil(busy)) - workers)
-    return f"{line}; decode is the bottleneck: {more} more workers a rank would keep up"
+    return (
+        f"{line}; decode is the bottleneck: with {more} more a rank (stream.num_workers) the "
+        "stream would keep up"
+    )
 
 
 class Meter:

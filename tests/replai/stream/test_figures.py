@@ -53,8 +53,8 @@ def test_a_meter_knows_its_figures() -> None:
         (9.0, 1.0, 0.05, 2, "waited 0.5% of the time for data; the stream keeps up"),
         (9.0, 1.0, 4.0, 2, "waited 40.0% .*; reading is the bottleneck .* within 0.30 s"),
         (1.0, 9.0, 4.0, 0, "own process: set stream.num_workers"),
-        (1.0, 18.0, 4.0, 2, "decode is the bottleneck: 1 more workers"),
-        (1.0, 20.0, 5.0, 2, "decode is the bottleneck: 2 more workers"),
+        (1.0, 18.0, 4.0, 2, "decode is the bottleneck: with 1 more a rank"),
+        (1.0, 20.0, 5.0, 2, "decode is the bottleneck: with 2 more a rank"),
     ],
 )
 def test_the_verdict(
