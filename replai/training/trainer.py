@@ -200,10 +200,10 @@ class Trainer:
         print(progress_line(self.step, self.num_steps, seconds_left, shown), flush=True)
 
     def _say_verdict(self) -> None:
-        if self.log is None:
+        figures = self.figures + self.stream.take_figures()
+        if self.log is None or not figures.samples:
             return
         elapsed = time.perf_counter() - self.started
-        figures = self.figures + self.stream.take_figures()
         workers = self.config.data.stream.num_workers
         print(verdict(figures, elapsed, self.stream.wait_seconds, workers), flush=True)
         if self.stream.quarantine.count:
