@@ -45,12 +45,12 @@ CONFIG = StreamConfig(
 
 @pytest.fixture(scope="module")
 def proxy(small_root: Path) -> Iterator[FaultyProxy]:
-    """The proxy before a server that holds the small dataset at s3://faults/root."""
+    """The proxy before a server that holds the small dataset at s3://faults/data."""
     before = dict(os.environ)
     with running_s3() as server, running_proxy(server.endpoint) as proxy:
         bucket = server.make_bucket("faults")
         os.environ.update(server.environment)
-        fsspec.filesystem("s3").put(f"{small_root}/", f"{bucket}/root/", recursive=True)
+        fsspec.filesystem("s3").put(f"{small_root}/", f"{bucket}/data/", recursive=True)
         s3fs.S3FileSystem.clear_instance_cache()
         os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
         yield proxy
@@ -60,7 +60,7 @@ def proxy(small_root: Path) -> Iterator[FaultyProxy]:
 
 
 def _stream(config: StreamConfig = CONFIG, path: Path | None = None, **changes: Any) -> AVStream:
-    index = changes.pop("index", None) or open_index("s3://faults/root")
+    index = changes.pop("index", None) or open_index("s3://faults/data")
     arguments: dict[str, Any] = {"num_epochs": 1, "batch_size": 4, **changes}
     return AVStream(
         index, VIEWS, sampling=SamplingConfig(), crop=CROP, config=config,
@@ -99,7 +99,7 @@ def test_a_fault_that_stays_costs_one_sample_and_a_spare_comes(
     proxy: FaultyProxy, tmp_path: Path
 ) -> None:
     proxy.start_over(lambda _number: None)
-    index = open_index("s3://faults/root")
+    index = open_index("s3://faults/data")
     clean = list(_stream(index=index))
     victim = clean[1].keys[2]
     stream = _stream(path=tmp_path / "bad.jsonl", index=_broken_at(index, victim))
@@ -165,7 +165,7 @@ def test_too_many_bad_samples_stop_the_run_and_are_named(
 
 def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None:
     proxy.start_over(lambda _number: None)
-    index = open_index("s3://faults/root")
+    index = open_index("s3://faults/data")
     clean = list(_stream(index=index, num_epochs=None, augment=False))
     victim = clean[0].keys[1]
     stream = _stream(index=_broken_at(index, victim), num_epochs=None, augment=False)
