@@ -105,6 +105,9 @@ def pack(
     fps: Annotated[int, typer.Option(help="Frames a second (transcode).")] = 16,
     gop: Annotated[int, typer.Option(help="Frames between keyframes (transcode).")] = 8,
     crf: Annotated[int, typer.Option(help="x264 quality, lower is better (transcode).")] = 23,
+    audio_rate_hz: Annotated[
+        int, typer.Option(help="Highest rate of the stored sound (transcode).")
+    ] = 48000,
     segment_seconds: Annotated[float, typer.Option(help="Length without margins.")] = 10.0,
     margin_seconds: Annotated[float, typer.Option(help="Furthest reach of any view.")] = 1.1,
     samples_per_shard: int = 500,
@@ -114,7 +117,9 @@ def pack(
     """Pack untrimmed videos, moments and annotations into a dataset root."""
     chosen: Profile = CopyProfile()
     if profile is ProfileName.transcode:
-        chosen = TranscodeProfile(short_side=short_side, fps=fps, gop_frames=gop, crf=crf)
+        chosen = TranscodeProfile(
+            short_side=short_side, fps=fps, gop_frames=gop, crf=crf, audio_rate_hz=audio_rate_hz
+        )
     pack_dataset(
         find_sources(sources, with_audio_files=False),
         read_moments(moments) if moments else {},

@@ -14,7 +14,7 @@ from replai.core.timeline import Span
 from replai.media.container import open_media
 from sharder.copying import copy_span
 from sharder.encoded import EncodedSegment
-from sharder.transcoding import TranscodeSettings, transcode_span
+from sharder.transcoding import AAC_RATES_HZ, TranscodeSettings, transcode_span
 
 
 class Profile(Protocol):
@@ -56,13 +56,17 @@ class TranscodeProfile(TranscodeSettings):
         ):  # fmt: skip
             if not least <= getattr(self, name) <= most:
                 raise UserError(f"{name} is {getattr(self, name)}, outside {least}..{most}")
+        if self.audio_rate_hz not in AAC_RATES_HZ:
+            known = ", ".join(map(str, AAC_RATES_HZ))
+            raise UserError(f"audio_rate_hz is {self.audio_rate_hz}, AAC knows {known}")
 
     @property
     def name(self) -> str:
         """See Profile."""
         return (
             f"transcode short_side={self.short_side} fps={self.fps} gop={self.gop_frames} "
-            f"crf={self.crf} preset={self.preset} audio={self.audio_kbit_per_channel}k"
+            f"crf={self.crf} preset={self.preset} "
+            f"audio={self.audio_kbit_per_channel}k/{self.audio_rate_hz}Hz"
         )
 
     def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:

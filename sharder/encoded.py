@@ -32,8 +32,9 @@ def sound_of(media: Media) -> AudioStream | None:
     return stream if stream is not None and stream.rate and stream.channels else None
 
 
-def audio_facts(stream: AudioStream | None) -> AudioFacts:
-    """The facts of the stored sound."""
+def audio_facts(stream: AudioStream | None, stored_rate_hz: int | None = None) -> AudioFacts:
+    """The facts of the stored sound of `stream`; its rate is the stream's own unless told."""
     if stream is None:
         return AudioFacts(sample_rate_hz=0, channels=0)
-    return AudioFacts(sample_rate_hz=stream.rate, channels=stream.channels)
+    rate_hz = stream.rate if stored_rate_hz is None else stored_rate_hz
+    return AudioFacts(sample_rate_hz=rate_hz, channels=stream.channels)

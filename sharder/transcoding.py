@@ -29,6 +29,8 @@ from replai.media.mono import TOLERANCE_SECONDS
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
 from sharder.span_packets import read_span
 
+AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+
 FrameT = TypeVar("FrameT", VideoFrame, AudioFrame)
 
 
@@ -45,11 +47,13 @@ class TranscodeSettings:
     """x264's constant rate factor, 0..51; lower is better and larger."""
     preset: str = "veryfast"
     audio_kbit_per_channel: int = 64
+    audio_rate_hz: int = 48000
+    """Highest rate of the stored sound, one of AAC's; a lower rate that AAC knows is kept."""
 
 
 def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:
-    """The frames on screen at each 1/fps slot of `span`, scaled, and its sound at its own rate
-    and with its own channels. Raises SampleError where nothing decodes.
+    """The frames on screen at each 1/fps slot of `span`, scaled, and its sound with its own
+    channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes.
     """
     if media.video is None or not media.video.width * media.video.height:
         raise SampleError("no video stream")
@@ -58,19 +62,27 @@ def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> Enc
     stored = Span(span.start_seconds, span.start_seconds + num_frames / settings.fps)
     width, height = _scaled(media.video.width, media.video.height, settings.short_side)
     sink, source = io.BytesIO(), sound_of(media)
+    rate_hz = stored_rate_hz(source.rate, settings.audio_rate_hz) if source else None
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
         picture = _add_video(target, width, height, settings)
-        sound = _add_audio(target, source, settings) if source else None
+        sound = _add_audio(target, source, settings, rate_hz) if source and rate_hz else None
         _encode_pictures(target, picture, _frames_of(media, packets.video, stored, num_frames))
         if source is not None and sound is not None:
-            _encode_sound(target, sound, _samples_of(media, source, packets.audio, stored))
+            samples = _samples_of(media, source, packets.audio, stored)
+            _encode_sound(target, sound, _at_rate(samples, source, sound.rate))
     return EncodedSegment(
         media=sink.getvalue(),
         start_seconds=stored.start_seconds,
         duration_seconds=num_frames / settings.fps,
         video=VideoFacts(width=width, height=height, fps=float(settings.fps), codec="h264"),
-        audio=audio_facts(source),
+        audio=audio_facts(source, rate_hz),
     )
+
+
+def stored_rate_hz(source_rate_hz: int, highest_hz: int) -> int:
+    """The rate of AAC's that is nearest below the source's and the highest allowed."""
+    limit = min(source_rate_hz, highest_hz)
+    return max((rate for rate in AAC_RATES_HZ if rate <= limit), default=AAC_RATES_HZ[0])
 
 
 def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -93,10 +105,10 @@ def _add_video(
 
 
 def _add_audio(
-    target: OutputContainer, source: AudioStream, settings: TranscodeSettings
+    target: OutputContainer, source: AudioStream, settings: TranscodeSettings, rate_hz: int
 ) -> AudioStream:
     stream = target.add_stream(
-        "aac", rate=source.rate, layout=source.layout.name, options={"aac_coder": "fast"}
+        "aac", rate=rate_hz, layout=source.layout.name, options={"aac_coder": "fast"}
     )
     stream.bit_rate = settings.audio_kbit_per_channel * 1000 * source.channels
     return stream
@@ -170,6 +182,19 @@ def _put(samples: NDArray[np.float32], start: int, part: NDArray[Any]) -> None:
     low, high = max(start, 0), min(start + part.shape[1], samples.shape[1])
     if low < high:
         samples[:, low:high] = part[:, low - start : high - start]
+
+
+def _at_rate(
+    samples: NDArray[np.float32], source: AudioStream, rate_hz: int
+) -> NDArray[np.float32]:
+    """`samples` [channels, n] of the source's rate at `rate_hz`, in step with it."""
+    if source.rate == rate_hz or not samples.size:
+        return samples
+    frame = AudioFrame.from_ndarray(samples, format="fltp", layout=source.layout.name)
+    frame.sample_rate = source.rate
+    resampler = av.AudioResampler(format="fltp", layout=source.layout.name, rate=rate_hz)
+    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([part.to_ndarray() for part in parts if part.samples], axis=1)
 
 
 def _encode_sound(

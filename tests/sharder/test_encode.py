@@ -22,6 +22,7 @@ from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.encoded import EncodedSegment
+from sharder.transcoding import stored_rate_hz
 from tests.replai.media.synthetic import (
     CHIRP_RATE_HZ,
     Recipe,
@@ -139,6 +140,31 @@ def test_sound_is_the_sources_at_the_same_time(name: str, profile: str, span: Sp
     tolerance = 0.0015 if recipe.container == "matroska" else 0.001
     for seconds in inside:
         assert abs(chirp_lag_seconds(samples, seconds - segment.start_seconds)) < tolerance
+
+
+@pytest.mark.parametrize("name", ["plain", "late_audio", "mono_pcm"])
+def test_sound_of_a_lower_rate_is_still_in_step(name: str) -> None:
+    recipe, span = SOURCES[name], SPANS[1]
+    profile = TranscodeProfile(short_side=64, fps=16, audio_rate_hz=16000)
+    segment = profile.encode(io.BytesIO(source(name)), span)
+    facts = AudioFacts(sample_rate_hz=16000, channels=recipe.audio_channels)
+    assert segment.audio == probe(segment.media).audio == facts
+    samples = heard(segment.media, segment.duration_seconds)
+    inside = [s for s in CHIRPS if span.start_seconds + 0.1 <= s <= span.stop_seconds - 0.15]
+    assert inside
+    for seconds in inside:
+        assert abs(chirp_lag_seconds(samples, seconds - segment.start_seconds)) < 0.001
+
+
+def test_sound_is_never_stored_at_a_higher_rate_than_its_own() -> None:
+    profile = TranscodeProfile(short_side=64, fps=16, audio_rate_hz=48000)
+    segment = profile.encode(io.BytesIO(source("plain")), SPANS[1])
+    assert segment.audio.sample_rate_hz == SOURCES["plain"].audio_rate_hz == 44100
+
+
+def test_a_rate_that_aac_does_not_know_is_stored_at_the_next_lower_one() -> None:
+    rates = [stored_rate_hz(rate, 48000) for rate in (192000, 44100, 44000, 8000, 6000)]
+    assert rates == [48000, 44100, 32000, 8000, 8000]
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -385,7 +411,12 @@ def test_damage_is_a_sample_error(profile: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"short_side": 15}, "short_side is 15"), ({"fps": 0}, "fps is 0"), ({"crf": 52}, "crf")],
+    [
+        ({"short_side": 15}, "short_side is 15"),
+        ({"fps": 0}, "fps is 0"),
+        ({"crf": 52}, "crf"),
+        ({"audio_rate_hz": 16001}, "audio_rate_hz is 16001, AAC knows 8000"),
+    ],
 )
 def test_a_profile_that_makes_no_sense_is_refused(wrong: dict[str, int], named: str) -> None:
     with pytest.raises(UserError, match=named):
