@@ -65,23 +65,31 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One of the datasets that an index holds, one after the other: its samples and its weight."""
+
+    root: str
+    num_samples: int
+    weight: float = 0.0
+    """Share of the samples drawn, relative to the others'; 0 in all: as large as they are."""
+
+
+@dataclass(frozen=True)
 class DatasetIndex:
-    """An opened dataset root. The columns are numpy arrays of `num_samples` rows."""
+    """An opened dataset root, or several. The columns are numpy arrays of `num_samples` rows."""
 
     root: str
     header: Header
-    shard_names: tuple[str, ...]
+    shard_urls: tuple[str, ...]
     shard_sizes: tuple[int, ...]
     table: pa.Table
+    parts: tuple[Part, ...]
+    """The datasets whose samples these are; usually one."""
 
     def column(self, name: str) -> NDArray[Any]:
         """One column as a numpy array [num_samples]."""
         array: NDArray[Any] = self.table.column(name).to_numpy(zero_copy_only=False)
         return array
-
-    def shard_url(self, shard: int) -> str:
-        """URL of shard number `shard`."""
-        return storage.join(self.root, self.shard_names[shard])
 
 
 def open_index(root: str) -> DatasetIndex:
@@ -106,9 +114,10 @@ def open_index(root: str) -> DatasetIndex:
     return DatasetIndex(
         root=root,
         header=header,
-        shard_names=tuple(name for name, _ in shards),
+        shard_urls=tuple(storage.join(root, name) for name, _ in shards),
         shard_sizes=tuple(size for _, size in shards),
         table=table,
+        parts=(Part(root, header.num_samples),),
     )
 
 

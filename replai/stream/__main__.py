@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from replai.core.errors import UserError, exits_cleanly
-from replai.core.index import DatasetIndex, open_index
+from replai.core.index import DatasetIndex
+from replai.core.mixture import WeightedRoot, open_mixture
 from replai.stream.crops import CropConfig
 from replai.stream.figures import Figures
 from replai.stream.loader import AVStream, Share, StreamConfig
@@ -37,7 +38,7 @@ def main() -> None:
 @exits_cleanly
 def run(arguments: argparse.Namespace) -> None:
     """Opens the dataset and prints what was asked."""
-    index = open_index(arguments.root)
+    index = open_mixture(_weighted(arguments))
     stream = _stream(index, arguments)
     _print_facts(index, stream, arguments)
     if arguments.dry_run:
@@ -48,7 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m replai.stream", description=__doc__)
-    parser.add_argument("root", help="URL of a dataset root")
+    parser.add_argument("root", nargs="+", help="URL of a dataset root; several are mixed")
+    parser.add_argument(
+        "--weights", type=float, nargs="+", default=[], help="shares of the datasets mixed"
+    )
     parser.add_argument("--batch-size", type=int, default=64, help="moments in the global batch")
     parser.add_argument("--batches", type=int, default=20, help="batches to read, at most")
     parser.add_argument("--workers", type=int, default=2, help="decode processes")
@@ -58,6 +62,16 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=0, help="the rank whose part is read")
     parser.add_argument("--dry-run", action="store_true", help="only plan, read nothing")
     return parser.parse_args()
+
+
+def _weighted(arguments: argparse.Namespace) -> list[WeightedRoot]:
+    roots, weights = arguments.root, arguments.weights or [0.0] * len(arguments.root)
+    if len(weights) != len(roots):
+        raise UserError(f"--weights gives {len(weights)} numbers for {len(roots)} datasets")
+    try:
+        return [WeightedRoot(root=r, weight=w) for r, w in zip(roots, weights, strict=True)]
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
@@ -88,7 +102,7 @@ def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Name
     header = index.header
     hours = float(index.column("duration_seconds").sum()) / 3600
     print(
-        f"{index.root}: {header.num_samples} samples in {len(index.shard_names)} shards, "
+        f"{index.root}: {header.num_samples} samples in {len(index.shard_urls)} shards, "
         f"{hours:.2f} h, {header.num_moments} moments, stored as {header.profile}\n"
         f"{stream.num_items} samples qualify: {stream.batches_per_epoch} batches of "
         f"{arguments.batch_size} an epoch on {arguments.world_size} ranks"
@@ -100,7 +114,7 @@ def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     visits = arguments.batch_size // arguments.per_visit
     places = training_places(
-        stream.state, num_items=stream.num_items, global_batch=visits, num_epochs=1,
+        stream.state, mix=stream.mix, global_batch=visits, num_epochs=1,
         rank=arguments.rank, world_size=arguments.world_size,
     )  # fmt: skip
     items = [place.item for place in places]

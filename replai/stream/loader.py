@@ -18,6 +18,7 @@ from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.decode import DecodeConfig
 from replai.stream.figures import Figures
+from replai.stream.order import Mix
 from replai.stream.pipeline import Failure, Share, Task, make_pipeline
 from replai.stream.plan import StreamState, advanced, batches_per_epoch, local_batch_size
 from replai.stream.quarantine import BadSampleConfig, Quarantine
@@ -94,7 +95,7 @@ class AVStream:
         if num_epochs is None:
             self.batches_per_epoch = -(-len(items) // global_visits)
         else:
-            self.batches_per_epoch = batches_per_epoch(len(items), global_visits)
+            self.batches_per_epoch = batches_per_epoch(items.mix.num_places, global_visits)
         self._task = Task(
             index=index,
             items=items,
@@ -121,6 +122,17 @@ class AVStream:
     def state(self) -> StreamState:
         """Where the stream stands: the next batch."""
         return self._task.state
+
+    @property
+    def mix(self) -> Mix:
+        """How the items of several datasets share an epoch."""
+        return self._task.items.mix
+
+    def own_epochs(self) -> dict[str, float]:
+        """Root of each dataset -> how often its items have been gone through."""
+        epochs = self.state.epoch + self.state.batch / self.batches_per_epoch
+        roots = [part.root for part in self._task.index.parts]
+        return dict(zip(roots, self.mix.own_epochs(epochs), strict=True))
 
     def load_state(self, state: StreamState) -> None:
         """Continues from `state`. Raises UserError if it belongs to another dataset or seed."""

@@ -127,7 +127,6 @@ class PlanSource(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[Place]:
         task, info = self.task, get_worker_info()
         sizes: dict[str, int] = {
-            "num_items": len(task.items),
             "global_batch": task.global_visits,
             "rank": task.share.rank,
             "world_size": task.share.world_size,
@@ -135,8 +134,8 @@ class PlanSource(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             "num_workers": info.num_workers if info else 1,
         }
         if task.num_epochs is None:
-            return covering_places(task.state.batch, **sizes)
-        return training_places(task.state, num_epochs=task.num_epochs, **sizes)
+            return covering_places(task.state.batch, num_items=len(task.items), **sizes)
+        return training_places(task.state, mix=task.items.mix, num_epochs=task.num_epochs, **sizes)
 
 
 def report_failures(batches: Iterator[AVBatch]) -> Iterator[AVBatch | Failure]:

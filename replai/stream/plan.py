@@ -2,7 +2,7 @@
 
     N items that qualify, global batch B, W ranks, n workers a rank:
 
-    order(seed, epoch)   a permutation of 0..N-1, the same on every machine
+    order(seed, epoch)   a permutation of 0..N-1 (of several datasets: replai.stream.order)
     batch b              positions [bB, (b+1)B) of it; the N mod B at the end are dropped
     rank r of W          its contiguous B/W part of each batch
     worker w of n        batches w, w+n, w+2n … counted from where the run (re)starts
@@ -17,10 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from replai.core.errors import UserError
-from replai.core.seeding import generator
+from replai.stream.order import Mix, order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +57,6 @@ class Place:
     valid: bool = True
 
 
-def order(seed: int, epoch: int, num_items: int) -> NDArray[np.int64]:
-    """A permutation of 0..num_items-1; int64 [num_items]."""
-    return generator(seed, epoch, 0, "order").permutation(num_items).astype(np.int64)
-
-
 def batches_per_epoch(num_items: int, global_batch: int) -> int:
     """Full batches in an epoch. Raises UserError if there is not even one."""
     if num_items < global_batch:
@@ -86,7 +80,7 @@ def local_batch_size(global_batch: int, world_size: int) -> int:
 def training_places(
     state: StreamState,
     *,
-    num_items: int,
+    mix: Mix,
     global_batch: int,
     num_epochs: int,
     rank: int = 0,
@@ -95,14 +89,14 @@ def training_places(
     num_workers: int = 1,
 ) -> Iterator[Place]:
     """The places one worker of one rank has to fill, from `state` to the end of `num_epochs`."""
-    per_epoch = batches_per_epoch(num_items, global_batch)
+    per_epoch = batches_per_epoch(mix.num_places, global_batch)
     local = local_batch_size(global_batch, world_size)
     first = state.epoch * per_epoch + state.batch
     epoch_in_hand, permutation = -1, np.empty(0, np.int64)
     for step in range(first + worker, num_epochs * per_epoch, num_workers):
         epoch, batch = divmod(step, per_epoch)
         if epoch != epoch_in_hand:
-            epoch_in_hand, permutation = epoch, order(state.seed, epoch, num_items)
+            epoch_in_hand, permutation = epoch, order(state.seed, epoch, mix)
         start = batch * global_batch + rank * local
         for slot in range(local):
             position = start + slot

@@ -89,7 +89,7 @@ class RangeReader:
 
     async def _attempt(self, row: int, requests: _Counter) -> bytes:
         shard, offset, size = int(self._shards[row]), int(self._offsets[row]), int(self._sizes[row])
-        url = self._index.shard_url(shard)
+        url = self._index.shard_urls[shard]
 
         def request() -> Awaitable[bytes]:
             requests.count += 1
@@ -117,7 +117,7 @@ class RangeReader:
 
     def shard_name(self, row: int) -> str:
         """URL of the shard that holds sample `row`."""
-        return self._index.shard_url(int(self._shards[row]))
+        return self._index.shard_urls[int(self._shards[row])]
 
 
 @dataclass

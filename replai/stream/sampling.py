@@ -16,6 +16,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.record import SampleRecord
 from replai.core.timeline import slot_centres
+from replai.stream.order import Mix, mix_of
 
 
 class At(Enum):
@@ -52,6 +53,8 @@ class Items:
 
     rows: NDArray[np.int64]
     ordinals: NDArray[np.int64]
+    mix: Mix
+    """How the items of several datasets share the places of an epoch."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,12 +78,30 @@ def qualifying_items(
     rows = np.flatnonzero(eligible).astype(np.int64)
     ordinals = np.zeros(len(rows), np.int64)
     if sampling.at is At.actions:
+        _refuse_mixture(index)
         counts = index.column("num_actions")[rows]
         ordinals = np.concatenate([np.arange(count) for count in counts] or [ordinals])
         rows = np.repeat(rows, counts)
     if not len(rows):
         raise UserError(f"{index.root}: no sample qualifies for sampling at {sampling.at.value}")
-    return Items(rows, ordinals)
+    return Items(rows, ordinals, _mix(index, rows, sampling))
+
+
+def _mix(index: DatasetIndex, rows: NDArray[np.int64], sampling: SamplingConfig) -> Mix:
+    ends = np.cumsum([0, *(part.num_samples for part in index.parts)])
+    sizes = np.diff(np.searchsorted(rows, ends)).tolist()
+    for part, size in zip(index.parts, sizes, strict=True):
+        if not size:
+            raise UserError(f"{part.root}: no sample qualifies for sampling at {sampling.at.value}")
+    return mix_of(sizes, [part.weight for part in index.parts])
+
+
+def _refuse_mixture(index: DatasetIndex) -> None:
+    if len(index.parts) > 1:
+        raise UserError(
+            f"{index.root}: class ids of several datasets have no common meaning; "
+            "sample labelled actions from one of them"
+        )
 
 
 def _check_margin(index: DatasetIndex, reach: tuple[float, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from replai.core.mixture import WeightedRoot
 from replai.models import EncodersConfig
 from replai.objectives import OBJECTIVES, ObjectiveConfig
 from replai.stream.crops import CropConfig
@@ -16,13 +17,24 @@ from replai.training.optim import OptimConfig
 class DataConfig:
     """The dataset and how it is sampled."""
 
-    root: str = "???"
+    root: str = ""
     """URL of the dataset root that `sharder pack` made."""
+    mix: list[WeightedRoot] = field(default_factory=list)
+    """Several datasets in one stream, in place of `root`: each {root: URL, weight: share}."""
     validation_root: str = ""
     """Dataset of held-out videos, on which the objective's metrics are logged. Empty: none."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     crop: CropConfig = field(default_factory=CropConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
+
+    def __post_init__(self) -> None:
+        if bool(self.root) == bool(self.mix):
+            raise ValueError("give either data.root, the URL of a dataset, or data.mix, several")
+
+    @property
+    def roots(self) -> list[WeightedRoot]:
+        """The dataset or datasets to train on."""
+        return self.mix or [WeightedRoot(root=self.root)]
 
 
 @dataclass(frozen=True, kw_only=True)

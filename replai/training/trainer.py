@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from replai.checkpoint import load_checkpoint, save_checkpoint
 from replai.core.config import config_dict, config_yaml
 from replai.core.errors import UserError
-from replai.core.index import open_index
+from replai.core.mixture import WeightedRoot, open_mixture
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
@@ -40,7 +40,7 @@ CONFIG_NAME = "config.yaml"
 MAY_CHANGE_ON_RESUME = (
     "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
     "record_samples",
-    "data.root", "data.validation_root", "data.stream",
+    "data.root", "data.mix", "data.validation_root", "data.stream",
 )  # fmt: skip
 NOT_ON_SCREEN = {"gradient_norm", "learning_rate"}
 
@@ -54,7 +54,7 @@ class Trainer:
         if ranks.device.type == "cpu":
             torch.set_num_threads(config.cpu_threads)
         self.learner = Learner(config.encoders, config.objective, config.seed).to(ranks.device)
-        self.stream = self._stream(config.data.root, config.num_epochs, augment=True)
+        self.stream = self._stream(config.data.roots, config.num_epochs, augment=True)
         self.num_steps = self.stream.batches_per_epoch * config.num_epochs
         self.optimizer = make_optimizer(self.learner, config.optim)
         self.step = 0
@@ -113,7 +113,8 @@ class Trainer:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Means over the held-out moments of the objective's terms and metrics (`held_out/…`)."""
-        stream = self._stream(self.config.data.validation_root, 1, augment=False)
+        held_out = [WeightedRoot(root=self.config.data.validation_root)]
+        stream = self._stream(held_out, 1, augment=False)
         self.learner.eval()
         sums: dict[str, Tensor] = {}
         for batch in stream:
@@ -153,10 +154,10 @@ class Trainer:
         if self.ranks.is_first:
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
 
-    def _stream(self, root: str, num_epochs: int, *, augment: bool) -> AVStream:
+    def _stream(self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool) -> AVStream:
         config = self.config
         return AVStream(
-            open_index(root),
+            open_mixture(roots),
             self.learner.objective.views,
             sampling=config.data.sampling,
             crop=config.data.crop,
@@ -192,7 +193,8 @@ class Trainer:
         self.figures += figures
         elapsed, pace = self.pace.since_last(self.stream.wait_seconds)
         row = {"epoch": epoch, "learning_rate": rate, **means, **pace}
-        self.log.write(self.step, {**row, **figures.named(elapsed)})
+        epochs = {f"epochs/{root}": n for root, n in self.stream.own_epochs().items()}
+        self.log.write(self.step, {**row, **figures.named(elapsed), **epochs})
         seconds_left = (
             (self.num_steps - self.step) * self.config.batch_size / row["moments_per_second"]
         )

@@ -104,7 +104,7 @@ def test_the_index_and_the_header_agree_with_the_tars(root: Path) -> None:
     assert index.header.num_samples == len(found) == 4 + 3 + 2
     assert index.header.margin_seconds == 0.5
     for row in pq.read_table(root / "index.parquet").to_pylist():
-        with (root / index.shard_names[row["shard"]]).open("rb") as file:
+        with Path(index.shard_urls[row["shard"]]).open("rb") as file:
             file.seek(row["offset"])
             with tarfile.open(fileobj=io.BytesIO(file.read(row["size"])), mode="r:") as tar:
                 assert tar.getnames() == [f"{row['key']}.mp4", f"{row['key']}.json"]

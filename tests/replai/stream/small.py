@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from replai.core.index import SCHEMA, DatasetIndex, Header, dataset_hash
+from replai.core import storage
+from replai.core.index import SCHEMA, DatasetIndex, Header, Part, dataset_hash
 from replai.core.record import (
     SCHEMA_VERSION,
     Action,
@@ -48,7 +49,8 @@ def make_index(
         verbs={},
         nouns={},
     )
-    return DatasetIndex(root, header, ("shards/a.tar", "shards/b.tar"), (0, 0), table)
+    urls = tuple(storage.join(root, f"shards/{name}.tar") for name in "ab")
+    return DatasetIndex(root, header, urls, (0, 0), table, (Part(root, len(rows)),))
 
 
 def index_of_shard(written: WrittenShard, root: str) -> DatasetIndex:

@@ -14,6 +14,7 @@ from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
 from replai.stream.fetch import MOST_IN_FLIGHT, Failed, Fetched, fetch, fetch_one
 from replai.stream.figures import Meter
+from replai.stream.order import one_dataset
 from replai.stream.plan import Place
 from replai.stream.reader import RangeReader, Read
 from replai.stream.retry import RetryConfig
@@ -47,7 +48,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> DatasetIndex:
 
 
 def put(index: DatasetIndex, data: bytes) -> None:
-    storage.write_bytes(index.shard_url(0), data)
+    storage.write_bytes(index.shard_urls[0], data)
 
 
 def reader(index: DatasetIndex) -> RangeReader:
@@ -68,7 +69,8 @@ def the_failure(results: list[Fetched | Failed]) -> Failed:
 
 
 def all_items() -> Items:
-    return Items(np.arange(NUM_SAMPLES), np.arange(NUM_SAMPLES) + 100)
+    numbers = np.arange(NUM_SAMPLES)
+    return Items(numbers, numbers + 100, one_dataset(NUM_SAMPLES))
 
 
 def own_bytes(row: int) -> bytes:
@@ -89,7 +91,7 @@ def test_samples_come_in_the_order_of_their_places(index: DatasetIndex, budget_b
 
 
 def test_items_are_rows_of_the_index(index: DatasetIndex) -> None:
-    items = Items(np.array([5, 2]), np.array([0, 7]))
+    items = Items(np.array([5, 2]), np.array([0, 7]), one_dataset(2))
     places = (Place(0, 0, slot, slot, slot) for slot in range(2))
     first, second = fetch(places, reader(index), items, 10**6, Meter())
     assert isinstance(first, Fetched)
@@ -109,7 +111,7 @@ def test_a_cut_shard(index: DatasetIndex) -> None:
     assert [one.row for one in results] == list(range(NUM_SAMPLES))
     failed = the_failure(results)
     assert (failed.row, failed.place.position) == (8, 8)
-    assert failed.reason.startswith(f"sample k8 in {index.shard_url(0)}: 10 of {last.size} bytes")
+    assert failed.reason.startswith(f"sample k8 in {index.shard_urls[0]}: 10 of {last.size} bytes")
     put(index, DATA[: last.offset - 5])
     assert f": 0 of {last.size} bytes" in the_failure(fetched(index, [8])).reason
 
@@ -119,7 +121,7 @@ def test_any_damaged_byte_is_seen(index: DatasetIndex) -> None:
     for place in (facts.offset, facts.offset + 700, facts.offset + facts.size - 1):
         put(index, DATA[:place] + bytes([DATA[place] ^ 1]) + DATA[place + 1 :])
         results = fetched(index, [2, 3, 4])
-        reason = f"sample k3 in {index.shard_url(0)}: bytes do not match their crc32"
+        reason = f"sample k3 in {index.shard_urls[0]}: bytes do not match their crc32"
         assert the_failure(results) == results[1] == Failed(Place(0, 1, 0, 1, 3), 3, reason)
 
 
@@ -135,8 +137,8 @@ def test_good_samples_come_before_the_error(index: DatasetIndex) -> None:
 
 
 def test_no_shard(index: DatasetIndex) -> None:
-    storage.remove_files([index.shard_url(0)])
-    with pytest.raises(UserError, match=f"no such file.*{index.shard_url(0)}"):
+    storage.remove_files([index.shard_urls[0]])
+    with pytest.raises(UserError, match=f"no such file.*{index.shard_urls[0]}"):
         fetched(index, [0])
 
 

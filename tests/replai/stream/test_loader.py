@@ -13,9 +13,11 @@ import torch
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import open_index
+from replai.core.mixture import WeightedRoot, open_mixture
 from replai.stream.collate import AVBatch
 from replai.stream.loader import AVStream, Share, StreamConfig
-from replai.stream.plan import StreamState, order
+from replai.stream.order import one_dataset, order
+from replai.stream.plan import StreamState
 from replai.stream.quarantine import BadSampleConfig
 from replai.stream.sampling import At, SamplingConfig
 from tests.replai.stream.small import CROP, VIEWS
@@ -27,7 +29,7 @@ BATCH, EPOCHS = 4, 2
 
 
 def make_stream(
-    root: Path | str,
+    root: Path | str | list[WeightedRoot],
     *,
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
@@ -37,8 +39,9 @@ def make_stream(
 ) -> AVStream:
     """A training stream over the small dataset, but for what is given."""
     settings = {"views": VIEWS, "batch_size": BATCH, "num_epochs": EPOCHS, "seed": 5, **change}
+    roots = [WeightedRoot(root=str(root))] if isinstance(root, Path | str) else root
     return AVStream(
-        open_index(str(root)),
+        open_mixture(roots),
         sampling=sampling or SamplingConfig(),
         crop=CROP,
         share=Share(rank=share[0], world_size=share[1]),
@@ -86,7 +89,9 @@ def assert_equal(one: Iterable[dict[str, Any]], other: Iterable[dict[str, Any]])
                 assert value == theirs[name], name
 
 
-def all_ranks(root: Path | str, world_size: int, **settings: Any) -> list[AVStream]:
+def all_ranks(
+    root: Path | str | list[WeightedRoot], world_size: int, **settings: Any
+) -> list[AVStream]:
     return [make_stream(root, share=(rank, world_size), **settings) for rank in range(world_size)]
 
 
@@ -137,7 +142,7 @@ def test_items_come_in_the_order_of_the_plan(
     keys = index.column("key")[index.column("num_moments") >= 1]
     for epoch in range(EPOCHS):
         came = [key for batch in expected if batch["epoch"] == epoch for key in batch["keys"]]
-        assert came == keys[order(5, epoch, len(keys))][: len(came)].tolist()
+        assert came == keys[order(5, epoch, one_dataset(len(keys)))][: len(came)].tolist()
         assert len(keys) - len(came) < BATCH
 
 
@@ -281,7 +286,7 @@ def damage(root: Path, *keys: str) -> None:
     for row in index.table.to_pylist():
         if keys and row["key"] not in keys:
             continue
-        path = storage.local_path(index.shard_url(row["shard"]))
+        path = storage.local_path(index.shard_urls[row["shard"]])
         data = bytearray(path.read_bytes())
         data[row["offset"] + row["size"] // 2] ^= 1
         path.write_bytes(data)
@@ -372,3 +377,33 @@ def test_what_cannot_be_served(small_root: Path, change: dict[str, Any], message
 def test_configs_that_make_no_sense(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         StreamConfig(**change)
+
+
+def test_a_mixture_is_exact_too(small_root: Path, tmp_path: Path) -> None:
+    twin = str(shutil.copytree(small_root, tmp_path / "twin"))
+    roots = [WeightedRoot(root=str(small_root), weight=3.0), WeightedRoot(root=twin, weight=1.0)]
+    whole = list(gathered([make_stream(roots)]))
+    first, (again,) = make_stream(roots), all_ranks(roots, 1, workers=1)
+    stop = len(whole) // 2 + 1
+    for batch in islice(first, stop):
+        assert batch.valid.all()
+    again.load_state(first.state)
+    assert_equal(gathered([again]), whole[stop:])
+    ranks = all_ranks(roots, 2)
+    for stream in ranks:
+        stream.load_state(first.state)
+    assert_equal(gathered([*ranks]), whole[stop:])
+    items = open_index(str(small_root)).column("num_moments") >= 1
+    owned = ranks[0].mix.quotas
+    assert ranks[0].mix.sizes == (items.sum(), items.sum())
+    assert owned == (round(1.5 * items.sum()), 2 * items.sum() - round(1.5 * items.sum()))
+    assert ranks[0].own_epochs() == pytest.approx(
+        {str(small_root): EPOCHS * owned[0] / items.sum(), twin: EPOCHS * owned[1] / items.sum()}
+    )
+
+
+def test_labels_of_a_mixture_are_refused(small_root: Path, tmp_path: Path) -> None:
+    twin = str(shutil.copytree(small_root, tmp_path / "twin"))
+    roots = [WeightedRoot(root=str(small_root)), WeightedRoot(root=twin)]
+    with pytest.raises(UserError, match="class ids"):
+        make_stream(roots, sampling=SamplingConfig(at=At.actions))
