@@ -24,6 +24,7 @@ from replai.stream.plan import StreamState, advanced, batches_per_epoch, local_b
 from replai.stream.quarantine import BadSampleConfig, Quarantine
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig, qualifying_items
+from replai.stream.worker import fork_server, live_with_trainer
 from replai.views import AudioView, View, reach
 
 __all__ = ["AVStream", "Share", "StreamConfig"]
@@ -175,13 +176,12 @@ class AVStream:
         pipeline = make_pipeline(self._task)
         if self.config.num_workers == 0:
             return pipeline
-        context = torch.multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([make_pipeline.__module__])
         return wds.WebLoader(
             pipeline,
             batch_size=None,
             num_workers=self.config.num_workers,
             prefetch_factor=self.config.prefetch_batches,
-            multiprocessing_context=context,
+            multiprocessing_context=fork_server(preload=make_pipeline.__module__),
+            worker_init_fn=live_with_trainer,
             pin_memory=torch.cuda.is_available(),
         )

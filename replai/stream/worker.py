@@ -1,0 +1,60 @@
+"""The life of the decode processes: the trainer ends them, and they never outlive it.
+
+torchrun and Ctrl-C signal the whole process group of a rank. A trainer that is told to stop still
+needs batches up to the step after which all ranks stop, so its helpers must not hear it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from typing import Any
+
+import torch
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def fork_server(preload: str) -> Any:
+    """The context to start workers from: a running fork server that ignores `STOP_SIGNALS`."""
+    context = torch.multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    with _ignored(STOP_SIGNALS):
+        forkserver.ensure_running()
+    return context
+
+
+def live_with_trainer(_worker: int) -> None:
+    """Sets up a worker: it leaves the trainer's process group, and ends when the trainer is gone.
+
+    The loader's own watch does not help: it looks at the parent, and that is the fork server,
+    which lives as long as any worker does.
+    """
+    os.setsid()
+    threading.Thread(target=_end_with_trainer, name="trainer-watch", daemon=True).start()
+
+
+def _end_with_trainer() -> None:
+    trainer = multiprocessing.parent_process()
+    assert trainer is not None, "only started in a worker"
+    trainer.join()  # on a pipe that the trainer holds: the kernel closes it, also after SIGKILL
+    os._exit(1)
+
+
+@contextmanager
+def _ignored(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
+    """Ignores signals for a moment; a process started meanwhile does so for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets no other thread do this
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
