@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="key=value, as in optim.learning_rate=0.01")
     arguments = parser.parse_args()
     config = load_config(RunConfig, arguments.config, arguments.overrides)
-    with joined_ranks() as ranks:
+    with joined_ranks(config.rank_timeout_seconds) as ranks:
         Trainer(config, ranks).train()
 
 

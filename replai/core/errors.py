@@ -1,4 +1,4 @@
-"""The three kinds of trouble: the user's input, one bad sample, and bugs (everything else)."""
+"""The kinds of trouble: the user's input, one bad sample, a lost rank, bugs (everything else)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ R = TypeVar("R")
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+EXIT_LOST_PEER = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong here, start it again
 
 
 class UserError(Exception):
     """Bad input: one line that names the thing and the remedy. Commands print it and exit 2."""
+
+
+class PeerLostError(Exception):
+    """Another rank of the run is gone, or does not answer. Commands print one line and exit 75."""
 
 
 class SampleError(Exception):
@@ -23,7 +28,8 @@ class SampleError(Exception):
 
 
 def exits_cleanly(command: Callable[P, R]) -> Callable[P, R]:
-    """`command`, with UserError as one line on stderr and exit code 2, Ctrl-C as exit code 130."""
+    """`command`, with one line on stderr and exit code 2 for UserError, 130 for Ctrl-C, 75 for
+    PeerLostError."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -32,6 +38,9 @@ def exits_cleanly(command: Callable[P, R]) -> Callable[P, R]:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             raise SystemExit(EXIT_BAD_INPUT) from None
+        except PeerLostError as error:
+            print(f"stopped: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(EXIT_LOST_PEER) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr, flush=True)
             raise SystemExit(EXIT_INTERRUPTED) from None

@@ -57,6 +57,8 @@ class RunConfig:
     validate_every_epochs: int = 1
     record_samples: bool = False
     """Write the samples of every step to samples-rankN.jsonl: what was consumed, and when."""
+    rank_timeout_seconds: float = 600.0
+    """How long a rank waits for the others before it ends; a rank that died is noticed at once."""
     cpu_threads: int = 1
     """Threads of torch in each rank where there is no GPU."""
 
@@ -67,6 +69,10 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.rank_timeout_seconds > 0:
+            raise ValueError(
+                f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"
+            )
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must not be negative")
         if self.objective.name not in OBJECTIVES:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
+
+from replai.core.errors import PeerLostError, UserError
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,11 @@ class Ranks:
 
 
 @contextmanager
-def joined_ranks() -> Iterator[Ranks]:
+def joined_ranks(timeout_seconds: float) -> Iterator[Ranks]:
     """Joins the process group that torchrun's environment describes, and leaves it at the end.
 
-    NCCL with a GPU for each rank where there are GPUs, else gloo on the CPU.
+    NCCL with a GPU for each rank where there are GPUs, else gloo on the CPU. Raises PeerLostError
+    where another rank is gone, or has not answered for `timeout_seconds`.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
@@ -46,10 +52,54 @@ def joined_ranks() -> Iterator[Ranks]:
     device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(device)
-    if world_size > 1:
-        dist.init_process_group("nccl" if on_gpu else "gloo", device_id=device if on_gpu else None)
     try:
+        if world_size > 1:
+            _join(device, timedelta(seconds=timeout_seconds))
         yield Ranks(rank, world_size, device)
+    except RuntimeError as error:
+        if not is_lost_peer(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise PeerLostError(f"rank {rank} has lost the other ranks: {reason}") from error
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _join(device: torch.device, timeout: timedelta) -> None:
+    prefix = start_name(os.environ)
+    store, rank, world_size = next(rendezvous("env://", timeout=timeout))
+    store.set_timeout(timeout)
+    on_gpu = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        store=PrefixStore(prefix, store),
+        rank=rank,
+        world_size=world_size,
+        timeout=timeout,
+        device_id=device if on_gpu else None,
+    )
+
+
+def start_name(environment: Mapping[str, str]) -> str:
+    """A name for this start of the ranks, the same on all of them, another after each restart.
+
+    torchrun's agent keeps one store through its restarts, so the addresses of ranks that are dead
+    would be found there, and dialled (https://github.com/pytorch/pytorch/issues/135712). Agents
+    of several nodes count their restarts each for itself: there the store must not be shared.
+    Raises UserError if it is.
+    """
+    if environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return "start"
+    several_nodes = environment.get("GROUP_WORLD_SIZE", "1") != "1"
+    if several_nodes and environment.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
+        raise UserError(
+            "restarts on several nodes need TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in the "
+            "environment of each torchrun; or give --max-restarts=0"
+        )
+    return f"start-{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+
+
+def is_lost_peer(error: RuntimeError) -> bool:
+    """Whether torch says with `error` that ranks cannot reach each other (gloo has no type)."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()

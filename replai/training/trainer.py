@@ -39,7 +39,7 @@ CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
 MAY_CHANGE_ON_RESUME = (
     "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
-    "record_samples",
+    "record_samples", "rank_timeout_seconds",
     "data.root", "data.mix", "data.validation_root", "data.stream",
 )  # fmt: skip
 NOT_ON_SCREEN = {"gradient_norm", "learning_rate"}

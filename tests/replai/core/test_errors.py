@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from replai.core.errors import SampleError, UserError, exits_cleanly
+from replai.core.errors import PeerLostError, SampleError, UserError, exits_cleanly
 
 
 def failing(error: BaseException) -> None:
@@ -23,6 +23,7 @@ def test_passes_arguments_and_results_through() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [(UserError("no such file: x"), 2, "error: no such file: x\n"),
+     (PeerLostError("rank 0 is alone"), 75, "stopped: rank 0 is alone\n"),
      (KeyboardInterrupt(), 130, "interrupted\n")],
 )  # fmt: skip
 def test_trouble_of_the_user_is_one_line(
