@@ -1,0 +1,92 @@
+"""Real torchrun jobs for tests: started, watched, killed, and looked over for what they leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from replai.core.config import config_yaml
+from replai.training.config import RunConfig
+from replai.training.metrics import METRICS_NAME, read_metrics
+
+REPOSITORY = Path(__file__).parents[3]
+MARK = "REPLAI_TEST_JOB"
+LONGEST_SECONDS = 100.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A torchrun job whose processes, and theirs, have `mark` in their environment."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    run: Path
+    output: Path
+
+    def wait_for_step(self, step: int) -> None:
+        """Returns once metrics.jsonl shows `step`."""
+        path = self.run / METRICS_NAME
+        self.wait_until(lambda: any(row["step"] >= step for row in read_metrics(path)))
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        """Returns once `true`; fails with the job's output if that takes too long."""
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not true():
+            assert time.monotonic() < deadline, self.output.read_text()
+            time.sleep(0.01)
+
+    def kill_rank(self, rank: int) -> None:
+        """SIGKILL for one rank alone: its helpers are not told."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        (victim,) = (child for child in children if f"RANK={rank}" in _environment(child))
+        os.kill(int(victim), signal.SIGKILL)
+
+    def exit_code(self) -> int:
+        """torchrun's, once it has ended."""
+        self.wait_until(lambda: self.process.poll() is not None)
+        return self.process.returncode
+
+    def processes(self) -> list[int]:
+        """Ids of the processes of the job that are alive, torchrun's own among them."""
+        ids = (path.name for path in Path("/proc").glob("[0-9]*"))
+        return [int(pid) for pid in ids if f"{MARK}={self.mark}" in _environment(pid)]
+
+    def assert_nothing_is_left(self) -> None:
+        """Waits for the last process of the job to end; fails if one stays."""
+        self.wait_until(lambda: not self.processes())
+
+
+@contextmanager
+def torchrun_job(config: RunConfig, folder: Path, *options: str) -> Iterator[Job]:
+    """`torchrun --standalone OPTIONS train.py` on `config`; whatever is left of it is killed."""
+    folder.mkdir()
+    (folder / "config.yaml").write_text(config_yaml(config))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(folder)}
+    with (folder / "output.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "train.py", "--config", str(folder / "config.yaml")],
+            cwd=REPOSITORY, env=environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    job = Job(process, str(folder), Path(config.out), folder / "output.txt")
+    try:
+        yield job
+    finally:
+        for pid in job.processes():
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def _environment(pid: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:  # it has ended
+        return []
