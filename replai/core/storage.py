@@ -166,15 +166,19 @@ def write_bytes(url: str, data: bytes) -> None:
         fs.pipe_file(path, data)
 
 
-def write_local_atomically(path: Path, data: bytes) -> None:
-    """Writes a local file by way of a temporary name in the same folder."""
+def write_local_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Writes a local file by way of a temporary name in the same folder.
+
+    Without `sync` a power cut may leave it torn: for what can be had again.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
