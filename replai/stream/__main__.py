@@ -1,6 +1,7 @@
 """Reads a dataset from here without a model and says how fast: python -m replai.stream URL
 
 python -m replai.stream s3://bucket/data --batches 50 --workers 4
+python -m replai.stream s3://bucket/data --cache /local/cache --cache-gigabytes 200
 python -m replai.stream s3://bucket/data --dry-run --world-size 512 --batch-size 4096
 """
 
@@ -12,9 +13,11 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from replai.core import storage
 from replai.core.errors import UserError, exits_cleanly
 from replai.core.index import DatasetIndex
 from replai.core.mixture import WeightedRoot, open_mixture
+from replai.stream.cache import CacheConfig
 from replai.stream.crops import CropConfig
 from replai.stream.figures import Figures
 from replai.stream.loader import AVStream, Share, StreamConfig
@@ -60,6 +63,10 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--crop", type=int, default=112, help="side of the crop in pixels")
     parser.add_argument("--world-size", type=int, default=1, help="ranks of the run to come")
     parser.add_argument("--rank", type=int, default=0, help="the rank whose part is read")
+    parser.add_argument("--cache", default="", metavar="FOLDER", help="keep samples on this disk")
+    parser.add_argument(
+        "--cache-gigabytes", type=float, default=CacheConfig.gigabytes, help="most that it keeps"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only plan, read nothing")
     return parser.parse_args()
 
@@ -82,7 +89,8 @@ def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
         crop = CropConfig(
             size_pixels=side, min_short_side=side * 128 // 112, max_short_side=side * 180 // 112
         )
-        config = StreamConfig(num_workers=arguments.workers)
+        cache = CacheConfig(folder=arguments.cache, gigabytes=arguments.cache_gigabytes)
+        config = StreamConfig(num_workers=arguments.workers, cache=cache)
         sampling = SamplingConfig(per_visit=arguments.per_visit)
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -107,6 +115,8 @@ def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Name
         f"{stream.num_items} samples qualify: {stream.batches_per_epoch} batches of "
         f"{arguments.batch_size} an epoch on {arguments.world_size} ranks"
     )
+    if arguments.cache and storage.is_local(index.root):
+        print("the dataset is on this machine: it is read where it is, without --cache")
 
 
 def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:

@@ -81,6 +81,14 @@ def _finished(
         return Failed(place, row, str(error))
     finally:
         meter.count(fetch_wait_seconds=time.perf_counter() - started)
-    meter.count(samples=1, requests=read.requests, retries=read.retries, bytes_read=len(read.data))
-    meter.note_read(read.seconds)
+    meter.count(
+        samples=1,
+        requests=read.requests,
+        retries=read.retries,
+        bytes_read=len(read.data),
+        cache_hits=read.is_cached,
+        cache_bytes=len(read.data) if read.is_cached else 0,
+        cache_damaged=read.was_damaged,
+    )
+    meter.note_read(read.seconds, read.warning)
     return Fetched(place, row, int(items.ordinals[place.item]), read.data)

@@ -19,6 +19,13 @@ class Figures:
     """Ranged reads sent, retries and hedges included."""
     retries: int = 0
     bytes_read: int = 0
+    """Of all samples, whether from the store or the disk cache."""
+    cache_hits: int = 0
+    """Samples from the disk cache: no request was sent for them."""
+    cache_bytes: int = 0
+    """Those of `bytes_read` that came from the disk cache."""
+    cache_damaged: int = 0
+    """Samples in the disk cache that were not their own bytes any more, and were fetched again."""
     fetch_wait_seconds: float = 0.0
     """Time in which a worker had nothing to decode because bytes were still on their way."""
     decode_seconds: float = 0.0
@@ -27,6 +34,8 @@ class Figures:
     """Samples that stand in for bad ones."""
     read_seconds: tuple[float, ...] = ()
     """How long the bytes of each of the last `MOST_READS` samples took, retries included."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know; each worker says a thing once."""
 
     def __add__(self, other: Figures) -> Figures:
         sums = {
@@ -49,6 +58,9 @@ class Figures:
             "stream/read_seconds_p99": self.read_percentile(99),
             "stream/requests": float(self.requests),
             "stream/retries": float(self.retries),
+            "stream/cache_hit_share": self.cache_hits / max(self.samples, 1),
+            "stream/cache_megabytes_per_second": self.cache_bytes / 1e6 / elapsed,
+            "stream/cache_damaged": float(self.cache_damaged),
             "stream/spares": float(self.spares),
             "stream/decode_seconds_per_sample": self.decode_seconds / max(self.samples, 1),
             "stream/fetch_wait_seconds": self.fetch_wait_seconds,
@@ -80,6 +92,7 @@ class Meter:
     def __init__(self) -> None:
         self._sum = Figures()
         self._reads: list[float] = []
+        self._warnings: list[str] = []
 
     def count(self, **values: float) -> None:
         """Adds to the named figures."""
@@ -88,12 +101,15 @@ class Meter:
             kept[name] += value
         self._sum = Figures(**kept)
 
-    def note_read(self, seconds: float) -> None:
-        """Notes how long one sample's bytes took."""
+    def note_read(self, seconds: float, warning: str = "") -> None:
+        """Notes how long one sample's bytes took, and what there is to say of it."""
         self._reads.append(seconds)
+        if warning:
+            self._warnings.append(warning)
 
     def take(self) -> Figures:
         """The figures since the last take."""
-        taken = self._sum + Figures(read_seconds=tuple(self._reads))
-        self._sum, self._reads = Figures(), []
+        noted = Figures(read_seconds=tuple(self._reads), warnings=tuple(self._warnings))
+        taken = self._sum + noted
+        self._sum, self._reads, self._warnings = Figures(), [], []
         return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import webdataset as wds
 
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
+from replai.stream.cache import CacheConfig, open_cache
 from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.decode import DecodeConfig
@@ -41,6 +43,7 @@ class StreamConfig:
     prefetch_batches: int = 2
     """Finished batches that each worker keeps ready."""
     retry: RetryConfig = field(default_factory=RetryConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
     bad_samples: BadSampleConfig = field(default_factory=BadSampleConfig)
 
     def __post_init__(self) -> None:
@@ -109,6 +112,7 @@ class AVStream:
             state=StreamState(seed=seed, epoch=0, batch=0, dataset_hash=index.header.dataset_hash),
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,
+            cache=open_cache(self.config.cache, index),
             most_bad_in_a_row=self.config.bad_samples.max_in_a_row,
         )
         self.quarantine = Quarantine(
@@ -118,6 +122,7 @@ class AVStream:
         """Time that callers have spent waiting in `next`."""
         self.figures = Figures()
         """What the workers did for the batches given so far, since `take_figures`."""
+        self._said: set[str] = set()
 
     @property
     def state(self) -> StreamState:
@@ -168,9 +173,17 @@ class AVStream:
 
     def _note(self, batch: AVBatch) -> None:
         self.figures += batch.figures
+        self._say(batch.figures.warnings)
         self.quarantine.add(batch.bad, num_good=int(batch.valid.sum()))
         next_state = advanced(self._task.state, 1, self.batches_per_epoch)
         self._task = replace(self._task, state=next_state)
+
+    def _say(self, warned: tuple[str, ...]) -> None:
+        """Warns here of what workers have met: they all may meet it, and are many."""
+        for text in warned:
+            if text not in self._said:
+                self._said.add(text)
+                warnings.warn(text, stacklevel=2)
 
     def _loader(self) -> Any:
         pipeline = make_pipeline(self._task)

@@ -17,6 +17,7 @@ from torch.utils.data import get_worker_info
 
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
+from replai.stream.cache import DiskCache
 from replai.stream.collate import AVBatch, collate
 from replai.stream.decode import DecodeConfig, Decoded, decode_sample
 from replai.stream.fetch import Failed, fetch, fetch_one
@@ -65,6 +66,7 @@ class Task:
     state: StreamState
     budget_bytes: int
     retry: RetryConfig
+    cache: DiskCache | None
     most_bad_in_a_row: int
 
     @property
@@ -75,7 +77,7 @@ class Task:
 
 def make_pipeline(task: Task) -> wds.DataPipeline:
     """The stages of `task`, still to be run."""
-    reader, meter = RangeReader(task.index, task.retry), Meter()
+    reader, meter = RangeReader(task.index, task.retry, task.cache), Meter()
     decode = partial(decode_sample, config=task.decode)
     return wds.DataPipeline(
         PlanSource(task),

@@ -1,8 +1,9 @@
 """Byte ranges of samples, each with deadlines, retries and, if wanted, a second request.
 
-    submit(row) ─► attempt ─► size and crc32 right? ─► Read
-                     ▲ no, or the store stalls, resets, throttles
-                     └── wait (backoff with jitter), while the total deadline allows
+    submit(row) ─► cache ─► attempt ─► size and crc32 right? ─► cache ─► Read
+                     │        ▲ no, or the store stalls, resets, throttles
+                     │        └── wait (backoff with jitter), while the total deadline allows
+                     └── kept there, size and crc32 right ─────────────► Read
 
 All requests of a process run on fsspec's own event loop, so many can be in flight at once.
 """
@@ -15,7 +16,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fsspec.asyn import AsyncFileSystem, get_loop
 
@@ -23,6 +24,7 @@ from replai.core import storage
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
+from replai.stream.cache import DiskCache, sample_name
 from replai.stream.retry import RetryConfig, may_pass, waits_seconds
 
 
@@ -34,26 +36,37 @@ class Read:
     seconds: float
     requests: int
     retries: int
+    is_cached: bool = False
+    """The bytes come from the disk cache."""
+    was_damaged: bool = False
+    """The disk cache had other bytes; they were dropped, and these fetched."""
+    warning: str = ""
+    """Why the disk cache takes no more samples, if it has just come to that."""
 
 
 class RangeReader:
     """Reads samples of one dataset by byte range; several reads may be under way.
 
     Shards on this machine are read by pread and opened for each read (keeping thousands open
-    would meet the limit), others by ranged GETs.
+    would meet the limit), others by ranged GETs, unless `cache` has the bytes.
     """
 
-    def __init__(self, index: DatasetIndex, retry: RetryConfig) -> None:
-        self._index, self._retry = index, retry
+    def __init__(
+        self, index: DatasetIndex, retry: RetryConfig, cache: DiskCache | None = None
+    ) -> None:
+        self._index, self._retry, self._cache = index, retry, cache
+        self._keeps = cache is not None
         self._shards = index.column("shard")
         self._offsets = index.column("offset")
         self._sizes = index.column("size")
         self._crc32 = index.column("crc32")
         self._keys = index.table.column("key")
 
-    def __reduce__(self) -> tuple[type[RangeReader], tuple[DatasetIndex, RetryConfig]]:
+    def __reduce__(
+        self,
+    ) -> tuple[type[RangeReader], tuple[DatasetIndex, RetryConfig, DiskCache | None]]:
         """Travels to workers as its index alone, which goes there anyway; not its columns."""
-        return (RangeReader, (self._index, self._retry))
+        return (RangeReader, (self._index, self._retry, self._cache))
 
     def size(self, row: int) -> int:
         """Bytes of sample `row`."""
@@ -68,6 +81,33 @@ class RangeReader:
         return asyncio.run_coroutine_threadsafe(self._read(row), get_loop())
 
     async def _read(self, row: int) -> Read:
+        if self._cache is None:
+            return await self._fetch(row)
+        started, name = time.monotonic(), sample_name(*self._range(row))
+        data = await asyncio.to_thread(self._cache.get, name, self.size(row))
+        if data is not None and self._damage(row, data) is None:
+            return Read(data, time.monotonic() - started, 0, 0, is_cached=True)
+        if data is not None:
+            await asyncio.to_thread(self._cache.drop, name)
+        read = await self._fetch(row)
+        warning = await self._keep(self._cache, name, read.data)
+        return replace(read, was_damaged=data is not None, warning=warning)
+
+    async def _keep(self, cache: DiskCache, name: str, data: bytes) -> str:
+        """Gives `data` to the cache; returns a warning when it takes no more, the first time."""
+        if not self._keeps:
+            return ""
+        try:
+            await asyncio.to_thread(cache.put, name, data)
+            return ""
+        except OSError as error:
+            is_first, self._keeps = self._keeps, False  # reads under way may all meet it
+            told = (
+                f"the disk cache in {cache.folder} takes no more samples: {error.strerror or error}"
+            )
+            return told if is_first else ""
+
+    async def _fetch(self, row: int) -> Read:
         started, requests = time.monotonic(), _Counter()
         waits = waits_seconds(self._retry, generator(0, 0, row, "backoff"))
         retries, damaged = 0, False
@@ -88,7 +128,7 @@ class RangeReader:
             await asyncio.sleep(wait)
 
     async def _attempt(self, row: int, requests: _Counter) -> bytes:
-        shard, offset, size = int(self._shards[row]), int(self._offsets[row]), int(self._sizes[row])
+        shard, offset, size = self._range(row)
         url = self._index.shard_urls[shard]
 
         def request() -> Awaitable[bytes]:
@@ -97,11 +137,21 @@ class RangeReader:
 
         async with asyncio.timeout(self._retry.attempt_seconds):
             data = await _hedged(request, self._retry.hedge_seconds)
-        if len(data) != size:
-            raise SampleError(f"{self.name(row)}: {len(data)} of {size} bytes; is the shard cut?")
-        if zlib.crc32(data) != int(self._crc32[row]):
-            raise SampleError(f"{self.name(row)}: bytes do not match their crc32")
+        if damage := self._damage(row, data):
+            raise SampleError(f"{self.name(row)}: {damage}")
         return data
+
+    def _range(self, row: int) -> tuple[int, int, int]:
+        """(shard, offset, size) of sample `row`."""
+        return int(self._shards[row]), int(self._offsets[row]), self.size(row)
+
+    def _damage(self, row: int, data: bytes) -> str | None:
+        """What is wrong with `data` as the bytes of sample `row`; None if nothing is."""
+        if len(data) != self.size(row):
+            return f"{len(data)} of {self.size(row)} bytes; is the shard cut?"
+        if zlib.crc32(data) != int(self._crc32[row]):
+            return "bytes do not match their crc32"
+        return None
 
     def _given_up(self, row: int, error: Exception, attempts: int) -> SampleError:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

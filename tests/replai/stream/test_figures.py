@@ -5,14 +5,16 @@ import pytest
 from replai.stream.figures import MOST_READS, Figures, Meter, verdict
 
 ONE = Figures(samples=2, requests=3, retries=1, bytes_read=4_000_000, fetch_wait_seconds=0.5,
-              decode_seconds=1.0, spares=1, read_seconds=(0.1, 0.3))  # fmt: skip
+              cache_hits=1, cache_bytes=3_000_000, cache_damaged=1, decode_seconds=1.0, spares=1,
+              read_seconds=(0.1, 0.3), warnings=("full",))  # fmt: skip
 
 
 def test_figures_add_up() -> None:
     both = ONE + Figures(samples=1, requests=1, bytes_read=5, read_seconds=(0.2,))
     assert both == Figures(
         samples=3, requests=4, retries=1, bytes_read=4_000_005, fetch_wait_seconds=0.5,
-        decode_seconds=1.0, spares=1, read_seconds=(0.1, 0.3, 0.2),
+        cache_hits=1, cache_bytes=3_000_000, cache_damaged=1, decode_seconds=1.0, spares=1,
+        read_seconds=(0.1, 0.3, 0.2), warnings=("full",),
     )  # fmt: skip
     assert ONE + Figures() == Figures() + ONE == ONE
 
@@ -28,6 +30,9 @@ def test_named_figures() -> None:
     assert named["stream/megabytes_per_second"] == 2
     assert named["stream/decode_seconds_per_sample"] == 0.5
     assert named["stream/read_seconds_p50"] == pytest.approx(0.2)
+    assert named["stream/cache_hit_share"] == 0.5
+    assert named["stream/cache_megabytes_per_second"] == 1.5
+    assert named["stream/cache_damaged"] == 1
     assert named["stream/retries"] == named["stream/spares"] == 1
     assert set(Figures().named(0.0).values()) == {0.0}
 
@@ -36,9 +41,10 @@ def test_a_meter_gives_each_figure_once() -> None:
     meter = Meter()
     meter.count(samples=1, bytes_read=10)
     meter.count(samples=1, decode_seconds=0.25)
-    meter.note_read(0.5)
+    meter.note_read(0.5, "full")
     taken = meter.take()
-    assert taken == Figures(samples=2, bytes_read=10, decode_seconds=0.25, read_seconds=(0.5,))
+    assert taken == Figures(samples=2, bytes_read=10, decode_seconds=0.25, read_seconds=(0.5,),
+                            warnings=("full",))  # fmt: skip
     assert meter.take() == Figures()
 
 

@@ -1,0 +1,225 @@
+"""Samples kept on a local disk: bounded, shared by all processes and jobs of a machine.
+
+FOLDER/DATASET_HASH/SHARD-OFFSET-SIZE    the bytes of one sample, renamed into place when whole
+FOLDER/DATASET_HASH/.NAME.RANDOM.tmp     one that is being written
+FOLDER/.usage                            bytes of all of them, as all processes count together
+FOLDER/.sweep                            locked by the one process that removes files
+
+    put ─► add to .usage ─► above the limit? ─► sweep: oldest go, until 90% are left ─► write
+                                  └─ another process sweeps: this sample is not kept
+
+- Bytes are counted before they are written, so the folder holds no more than the limit, but for
+  what was being written while it was swept: at most a sample for each thread that writes.
+- A file's mtime is when it was last used. A sample is read whole from one open file, which POSIX
+  keeps until it is closed: removing its name hurts no reader. One being written is left alone,
+  unless its writer has been silent for `LEFTOVER_SECONDS` and so was killed.
+- Nothing is synced: what a power cut tears is found by its crc32, as any damage is.
+- Within an epoch the least recently used samples are those still to come: a cache smaller than
+  the dataset serves less than its share of the reads (README has figures).
+- The folder may hold other things: only names of the kinds above are counted and removed.
+
+Why our own: diskcache, the one bounded cache for many processes, unpickles what it finds, has an
+open CVE for it and no release since 2023; the caches of fsspec and webdataset keep whole shards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from replai.core import storage
+from replai.core.errors import UserError
+from replai.core.index import DatasetIndex
+
+SWEPT_SHARE = 0.9
+"""Of the limit: what a sweep leaves, so that the next one is not due at once."""
+LEFTOVER_SECONDS = 600.0
+USAGE_NAME, SWEEP_NAME = ".usage", ".sweep"
+
+_UNKNOWN_BYTES = 1 << 62  # a lost count is taken for a full folder: the next sweep counts anew
+_COUNT_DIGITS = 20
+_DATASET = re.compile(r"[0-9a-f]{64}")
+_SAMPLE = re.compile(r"\d+-\d+-\d+")
+_TEMPORARY = re.compile(r"\.\d+-\d+-\d+\.[0-9a-f]+\.tmp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheConfig:
+    """A disk cache of samples from a remote store; a dataset on this machine needs none."""
+
+    folder: str = ""
+    """Local folder, for any number of datasets and jobs. Empty: no cache."""
+    gigabytes: float = 50.0
+    """Most that the folder holds, in 10^9 bytes. Of jobs that share it, the smallest counts."""
+
+    def __post_init__(self) -> None:
+        if not (self.gigabytes > 0 and math.isfinite(self.gigabytes)):
+            raise ValueError(f"gigabytes is {self.gigabytes}; it must be positive and finite")
+
+
+def open_cache(config: CacheConfig, index: DatasetIndex) -> DiskCache | None:
+    """The cache for the samples of `index`; None where it is off or of no use.
+
+    Warns where the limit is below one sample. Raises UserError for a folder that cannot be made.
+    """
+    if not config.folder or storage.is_local(index.root):
+        return None
+    if not storage.is_local(config.folder):
+        raise UserError(f"stream.cache.folder {config.folder} is not on this machine")
+    folder, limit_bytes = storage.local_path(config.folder), int(config.gigabytes * 1e9)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"stream.cache.folder {folder} cannot be made: {error.strerror}") from None
+    largest = int(index.column("size").max(initial=0))
+    if largest > limit_bytes:
+        warnings.warn(
+            f"no disk cache: stream.cache.gigabytes={config.gigabytes:g} is less than one sample "
+            f"of {index.root} ({largest} bytes)",
+            stacklevel=3,
+        )
+        return None
+    cache = DiskCache(folder, limit_bytes, index.header.dataset_hash)
+    with contextlib.suppress(OSError):  # the first `put` will meet it, and tell
+        cache.tidy()
+    return cache
+
+
+def sample_name(shard: int, offset: int, size: int) -> str:
+    """The name that the sample at bytes [offset, offset + size) of a shard is kept under."""
+    return f"{shard}-{offset}-{size}"
+
+
+@dataclass(frozen=True)
+class DiskCache:
+    """One dataset's samples in a cache folder. All its state is on the disk."""
+
+    folder: Path
+    limit_bytes: int
+    dataset_hash: str
+
+    def path(self, name: str) -> Path:
+        """Where the sample `name` is kept."""
+        return self.folder / self.dataset_hash / name
+
+    def get(self, name: str, size: int) -> bytes | None:
+        """What is kept as `name`, at most `size` + 1 bytes of it; None where nothing is."""
+        try:
+            with self.path(name).open("rb") as file:
+                data = file.read(size + 1)
+                with contextlib.suppress(OSError):  # another user's file, a read-only disk
+                    os.utime(file.fileno())
+                return data
+        except OSError:
+            return None
+
+    def tidy(self) -> None:
+        """Sweeps if the folder may hold too much: a new one, or one with a higher limit before."""
+        if self._count(0) > self.limit_bytes:
+            self._make_room(0)
+
+    def drop(self, name: str) -> None:
+        """Removes the damaged sample `name`, if that can be."""
+        with contextlib.suppress(OSError):
+            self.path(name).unlink(missing_ok=True)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keeps `data` as `name`, whole or not at all, if there is or can be made room.
+
+        Raises OSError where the disk is full or refuses.
+        """
+        path, size = self.path(name), len(data)
+        if path.exists():
+            return  # another process has fetched it too
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self._count(size) > self.limit_bytes and not self._make_room(size):
+            self._count(-size)
+            return
+        with contextlib.suppress(FileNotFoundError):  # somebody cleared the folder meanwhile
+            storage.write_local_atomically(path, data, sync=False)
+
+    def _count(self, change: int) -> int:
+        """Bytes kept and being written in the whole folder, after adding `change`.
+
+        May be too many (a writer was killed, two kept the same sample): a sweep counts anew.
+        """
+        file = os.open(self.folder / USAGE_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            text = os.pread(file, _COUNT_DIGITS, 0)
+            count = max(0, (int(text) if text.isdigit() else _UNKNOWN_BYTES) + change)
+            os.pwrite(file, str(count).zfill(_COUNT_DIGITS).encode(), 0)
+            return count
+        finally:
+            os.close(file)
+
+    def _make_room(self, size: int) -> bool:
+        """Whether there is room for `size` bytes, already counted, after a sweep if need be."""
+        with self._sweeping() as is_ours:
+            if not is_ours:
+                return False
+            counted = self._count(0)
+            if counted <= self.limit_bytes:
+                return True  # another process has just swept
+            kept = self._swept(size)
+            return self._count(kept + size - counted) <= self.limit_bytes
+
+    @contextlib.contextmanager
+    def _sweeping(self) -> Iterator[bool]:
+        """Holds the lock of sweeps, if it is free: gives whether."""
+        file = os.open(self.folder / SWEEP_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            yield _is_locked(file)
+        finally:
+            os.close(file)
+
+    def _swept(self, size: int) -> int:
+        """Bytes left after the least recently used are gone, if there was no room for `size`."""
+        files = sorted(self._files())
+        kept = sum(file_size for _, file_size, _ in files)
+        if kept + size <= self.limit_bytes:
+            return kept
+        goal = min(int(SWEPT_SHARE * self.limit_bytes), self.limit_bytes - size)
+        for _, file_size, path in files:
+            if kept <= goal:
+                break
+            if not _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+                kept -= file_size
+        return kept
+
+    def _files(self) -> Iterator[tuple[int, int, Path]]:
+        """(mtime in ns, size in bytes, path) of all of the cache; removes what writers left."""
+        oldest = time.time() - LEFTOVER_SECONDS
+        for path in self._paths():
+            with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile
+                facts = path.lstat()
+                if _TEMPORARY.fullmatch(path.name) and facts.st_mtime < oldest:
+                    path.unlink()
+                else:
+                    yield facts.st_mtime_ns, facts.st_size, path
+
+    def _paths(self) -> Iterator[Path]:
+        """All samples of all datasets, and those being written; nothing else."""
+        for dataset in self.folder.iterdir():
+            if _DATASET.fullmatch(dataset.name) and not dataset.is_symlink():
+                for path in dataset.iterdir():
+                    if _SAMPLE.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name):
+                        yield path
+
+
+def _is_locked(file: int) -> bool:
+    """Whether the lock of the open `file` was free: then it is ours now, until `file` is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False

@@ -1,0 +1,509 @@
+"""The disk cache: same bytes, no request; bounded whoever writes; never a reason to stop."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import torch
+
+from replai.core.errors import UserError
+from replai.core.index import DatasetIndex, open_index
+from replai.stream.__main__ import main
+from replai.stream.cache import (
+    LEFTOVER_SECONDS,
+    CacheConfig,
+    DiskCache,
+    open_cache,
+    sample_name,
+)
+from replai.stream.collate import AVBatch
+from replai.stream.loader import AVStream, StreamConfig
+from replai.stream.reader import RangeReader, Read
+from replai.stream.retry import RetryConfig
+from replai.stream.sampling import SamplingConfig
+from tests.replai.stream.cache_user import HASHES, LARGEST_BYTES, use_hard
+from tests.replai.stream.small import CROP, VIEWS, make_index
+
+# torch warns where there are more workers than cores
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+SHARD = b"".join(bytes([i]) * 1000 for i in range(20))
+SIZE = 1000
+
+
+def make_cache(folder: Path, limit_bytes: int = 10**9, dataset_hash: str = HASHES[0]) -> DiskCache:
+    cache = DiskCache(folder, limit_bytes, dataset_hash)
+    folder.mkdir(exist_ok=True)
+    cache.tidy()
+    return cache
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """Name → size of all samples in a cache folder, and of those being written."""
+    found = {}
+    for path in folder.glob("*/*"):
+        try:
+            found[path.name] = path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def own_bytes(row: int) -> bytes:
+    return SHARD[row * SIZE : (row + 1) * SIZE]
+
+
+def small_index(shard: bytes = SHARD, root: str = "memory://cached") -> DatasetIndex:
+    parts = [shard[at : at + SIZE] for at in range(0, len(shard), SIZE)]
+    return make_index(
+        [
+            {"offset": i * SIZE, "size": SIZE, "crc32": zlib.crc32(part)}
+            for i, part in enumerate(parts)
+        ],
+        root=root,
+    )
+
+
+@dataclass
+class Store:
+    """Stands for the store behind a reader; counts requests."""
+
+    shard: bytes = SHARD
+    requests: int = 0
+
+    async def answer(self, _url: str, offset: int, size: int) -> bytes:
+        self.requests += 1
+        return self.shard[offset : offset + size]
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store = Store()
+    monkeypatch.setattr("replai.stream.reader._get_range", store.answer)
+    return store
+
+
+def read(index: DatasetIndex, cache: DiskCache | None, row: int) -> Read:
+    return RangeReader(index, RetryConfig(), cache).submit(row).result(timeout=20)
+
+
+# One reader
+
+
+def test_a_hit_gives_the_same_bytes_without_a_request(store: Store, tmp_path: Path) -> None:
+    index, cache = small_index(), make_cache(tmp_path)
+    first = read(index, cache, 3)
+    again = read(index, pickle.loads(pickle.dumps(cache)), 3)
+    assert (first.is_cached, first.requests, first.data) == (False, 1, own_bytes(3))
+    assert (again.is_cached, again.requests, again.data) == (True, 0, own_bytes(3))
+    assert store.requests == 1
+    assert kept(tmp_path) == {sample_name(0, 3000, SIZE): SIZE}
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "a flipped bit": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "cut": lambda data: data[:-1],
+    "empty": lambda data: b"",
+    "too long": lambda data: data + b"x",
+    "of another sample": lambda data: own_bytes(4),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_damage_is_dropped_and_fetched_again(store: Store, tmp_path: Path, damage: str) -> None:
+    index, cache = small_index(), make_cache(tmp_path)
+    read(index, cache, 3)
+    path = cache.path(sample_name(0, 3000, SIZE))
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    mended, after = read(index, cache, 3), read(index, cache, 3)
+    assert (mended.was_damaged, mended.is_cached, mended.data) == (True, False, own_bytes(3))
+    assert (after.was_damaged, after.is_cached, after.data) == (False, True, own_bytes(3))
+    assert store.requests == 2
+
+
+def test_wrong_bytes_of_the_store_are_not_kept(store: Store, tmp_path: Path) -> None:
+    index, cache = small_index(), make_cache(tmp_path)
+    store.shard = b"x" * len(SHARD)
+    with pytest.raises(Exception, match="crc32"):
+        read(index, cache, 3)
+    assert kept(tmp_path) == {}
+
+
+def test_datasets_with_the_same_shard_names_do_not_collide(store: Store, tmp_path: Path) -> None:
+    other = Store(SHARD[::-1])
+    for index, source in ((small_index(), store), (small_index(other.shard), other)):
+        store.shard = source.shard
+        cache = open_cache(CacheConfig(folder=str(tmp_path)), index)
+        assert [read(index, cache, row).data for row in range(3)] == [
+            source.shard[row * SIZE : (row + 1) * SIZE] for row in range(3)
+        ]
+        assert not any(read(index, cache, row).was_damaged for row in range(3))
+    assert store.requests == 6
+    assert len(list(tmp_path.glob("*/*"))) == 6
+
+
+# The limit
+
+
+def test_the_least_recently_used_go(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=10 * SIZE)
+    for row in range(10):
+        cache.put(sample_name(0, row, SIZE), own_bytes(row))
+        os.utime(cache.path(sample_name(0, row, SIZE)), (row, row))
+    assert len(kept(tmp_path)) == 10
+    assert cache.get(sample_name(0, 0, SIZE), SIZE) == own_bytes(0)
+    cache.put(sample_name(0, 10, SIZE), own_bytes(10))
+    assert set(kept(tmp_path)) == {sample_name(0, row, SIZE) for row in range(11) if row != 1}
+
+
+@pytest.mark.parametrize("limit_samples", [1, 2.5, 7])
+def test_the_limit_holds_after_every_insert(tmp_path: Path, limit_samples: float) -> None:
+    limit = int(limit_samples * SIZE)
+    cache = make_cache(tmp_path, limit)
+    for row in range(40):
+        name = sample_name(row % 3, row, SIZE)
+        cache.put(name, own_bytes(row % 20))
+        assert sum(kept(tmp_path).values()) <= limit
+        assert cache.path(name).exists()
+    assert len(kept(tmp_path)) >= 0.8 * limit_samples - 1
+
+
+def test_what_is_counted_twice_costs_no_sample(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=20 * SIZE)
+    for row in range(20):
+        for _ in range(3):
+            cache.put(sample_name(0, row, SIZE), own_bytes(row))
+            cache._count(SIZE)  # as of a writer that was killed
+    assert len(kept(tmp_path)) == 20
+
+
+def test_no_count_is_lost(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path)
+    threads = [Thread(target=lambda: [cache._count(3) for _ in range(3000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert cache._count(0) == 3 * 3000 * 8
+
+
+@pytest.mark.parametrize("trouble", ["lost", "garbage", "lower limit"])
+def test_a_folder_that_holds_too_much_is_noticed_at_start(tmp_path: Path, trouble: str) -> None:
+    before = make_cache(tmp_path, limit_bytes=20 * SIZE)
+    for row in range(20):
+        before.put(sample_name(0, row, SIZE), own_bytes(row))
+    if trouble == "lost":
+        (tmp_path / ".usage").unlink()
+    if trouble == "garbage":
+        (tmp_path / ".usage").write_bytes(b"\xff" * 7)
+    open_cache(CacheConfig(folder=str(tmp_path), gigabytes=10 * SIZE / 1e9), small_index())
+    assert len(kept(tmp_path)) == 9
+    assert before._count(0) == 9 * SIZE
+
+
+def test_other_things_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=2 * SIZE)
+    mine = [tmp_path / "notes", tmp_path / "photos" / "0-0-1", tmp_path / HASHES[1] / "0-0-1.bak"]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * 5 * SIZE)
+    for row in range(5):
+        cache.put(sample_name(0, row, SIZE), own_bytes(row))
+    assert all(path.exists() for path in mine)
+    assert cache.path(sample_name(0, 4, SIZE)).exists()
+
+
+def test_while_one_process_sweeps_others_neither_wait_nor_write(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=SIZE)
+    cache.put("0-0-1000", own_bytes(0))
+    with cache._sweeping() as is_ours:
+        assert is_ours
+        cache.put("0-1-1000", own_bytes(1))
+    assert list(kept(tmp_path)) == ["0-0-1000"]
+    assert cache._count(0) == SIZE
+    cache.put("0-1-1000", own_bytes(1))
+    assert list(kept(tmp_path)) == ["0-1-1000"]
+
+
+# Several processes
+
+NUM_PROCESSES, LIMIT = 4, 200_000
+
+
+def test_many_processes_share_one_folder_and_its_limit(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=use_hard, args=(tmp_path, LIMIT, seed))
+        for seed in range(NUM_PROCESSES)
+    ]
+    for process in processes:
+        process.start()
+    most = 0
+    while any(process.is_alive() for process in processes):
+        most = max(most, sum(kept(tmp_path).values()))
+        time.sleep(0.001)
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * NUM_PROCESSES
+    assert 0.5 * LIMIT < most <= LIMIT + NUM_PROCESSES * LARGEST_BYTES
+    assert not [name for name in kept(tmp_path) if name.endswith(".tmp")]
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from replai.stream.cache import DiskCache
+
+class Torn:
+    def __init__(self, file): self.file = file
+    def __enter__(self): return self
+    def __exit__(self, *_): self.file.close()
+    def write(self, data):
+        self.file.write(data[:len(data) // 2])
+        self.file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+whole_open = Path.open
+Path.open = lambda self, *mode: Torn(whole_open(self, *mode))
+DiskCache(Path(sys.argv[1]), 3000, "a" * 64).put("0-0-1000", b"x" * 1000)
+"""
+
+
+def test_a_killed_writer_leaves_nothing_to_see_and_is_cleaned_up_after(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=3 * SIZE)
+    done = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    ((torn, size),) = kept(tmp_path).items()
+    assert (torn[:9], torn[-4:], size) == (".0-0-1000", ".tmp", SIZE // 2)
+    assert cache.get("0-0-1000", SIZE) is None
+    for row in range(1, 9):  # young: it may still be written
+        cache.put(sample_name(0, row, SIZE), own_bytes(row))
+        assert torn in kept(tmp_path)
+        assert sum(kept(tmp_path).values()) <= 3 * SIZE
+    old = time.time() - LEFTOVER_SECONDS - 1
+    os.utime(cache.path(torn), (old, old))
+    for row in range(10, 14):
+        cache.put(sample_name(0, row, SIZE), own_bytes(row))
+    assert torn not in kept(tmp_path)
+    cache.put("0-0-1000", own_bytes(0))
+    assert cache.get("0-0-1000", SIZE) == own_bytes(0)
+
+
+def test_what_is_being_read_may_be_removed(tmp_path: Path) -> None:
+    cache = make_cache(tmp_path, limit_bytes=SIZE)
+    cache.put("0-0-1000", own_bytes(0))
+    with cache.path("0-0-1000").open("rb", buffering=0) as file:
+        start = file.read(10)
+        cache.put("0-1-1000", own_bytes(1))
+        assert not cache.path("0-0-1000").exists()
+        assert start + file.read() == own_bytes(0)
+
+
+# Trouble, and the settings
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_once_and_what_is_kept_still_serves(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, cache = small_index(), make_cache(tmp_path)
+    read(index, cache, 0)
+    reader = RangeReader(index, RetryConfig(), cache)
+    with monkeypatch.context() as full:
+        full.setattr("replai.core.storage.write_local_atomically", no_space)
+        reads = [future.result(20) for future in [reader.submit(row) for row in range(10)]]
+    assert [one.data for one in reads] == [own_bytes(row) for row in range(10)]
+    assert reads[0].is_cached
+    (warning,) = [one.warning for one in reads if one.warning]
+    assert warning == (
+        f"the disk cache in {tmp_path} takes no more samples: No space left on device"
+    )
+    assert reader.submit(11).result(20).data == own_bytes(11)
+    assert len(kept(tmp_path)) == 1, "not tried again"
+
+
+@pytest.mark.parametrize("gigabytes", [0.0, -1.0, float("nan"), float("inf")])
+def test_limits_that_make_no_sense(gigabytes: float) -> None:
+    with pytest.raises(ValueError, match="gigabytes"):
+        CacheConfig(gigabytes=gigabytes)
+
+
+def test_a_limit_below_one_sample_means_no_cache_and_a_warning(tmp_path: Path) -> None:
+    config = partial(CacheConfig, folder=str(tmp_path))
+    with pytest.warns(UserWarning, match=r"gigabytes=9\.99e-07 is less than one .*\(1000 bytes\)"):
+        assert open_cache(config(gigabytes=0.999e-6), small_index()) is None
+    assert open_cache(config(gigabytes=1e-6), small_index()) is not None
+
+
+@pytest.mark.parametrize("root", ["/root", "file:///root", "root"])
+def test_a_local_dataset_needs_no_cache(tmp_path: Path, root: str) -> None:
+    folder = tmp_path / "new"
+    assert open_cache(CacheConfig(folder=str(folder)), small_index(root=root)) is None
+    assert open_cache(CacheConfig(), small_index()) is None
+    assert not folder.exists()
+
+
+def test_where_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder, meant in (("a/b c", "a/b c"), ("~/c", "home/c"), (f"{tmp_path}/d", "d")):
+        cache = open_cache(CacheConfig(folder=folder), small_index())
+        assert cache is not None
+        assert cache.folder == tmp_path / meant
+        assert cache.folder.is_dir()
+
+
+@pytest.mark.parametrize(("folder", "says"), [("s3://b/c", "is not on this"), ("f/c", "cannot be")])
+def test_a_folder_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").write_text("a file")
+    with pytest.raises(UserError, match=f"{re.escape(folder)} {says}"):
+        open_cache(CacheConfig(folder=folder), small_index())
+
+
+# The whole stream
+
+
+@dataclass
+class RangeServer:
+    """A small HTTP server that answers ranges; counts those of shards."""
+
+    url: str = ""
+    requests: int = 0
+
+
+@pytest.fixture(scope="module")
+def server(small_root: Path) -> Iterator[RangeServer]:
+    """The small dataset by HTTP: it needs no environment, so workers can read it too."""
+    counted = RangeServer()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+            if not wanted:
+                return super().do_GET()
+            counted.requests += self.path.endswith(".tar")
+            start, last = map(int, wanted.groups())
+            body = Path(self.translate_path(self.path)).read_bytes()[start : last + 1]
+            self.send_response(206)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(small_root))
+    ) as listening:
+        counted.url = f"http://127.0.0.1:{listening.server_port}"
+        thread = Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield counted
+        listening.shutdown()
+        thread.join(10)
+
+
+def stream_of(
+    url: str, workers: int, folder: Path | str = "", num_epochs: int | None = 2
+) -> AVStream:
+    return AVStream(
+        open_index(url), VIEWS, sampling=SamplingConfig(), crop=CROP, batch_size=4,
+        num_epochs=num_epochs, seed=5,
+        config=StreamConfig(num_workers=workers, cache=CacheConfig(folder=str(folder))),
+    )  # fmt: skip
+
+
+def assert_equal(batches: list[AVBatch], others: list[AVBatch]) -> None:
+    assert [batch.keys for batch in batches] == [batch.keys for batch in others]
+    for batch, other in zip(batches, others, strict=True):
+        assert all(torch.equal(view, other.views[name]) for name, view in batch.views.items())
+
+
+@pytest.fixture(scope="module")
+def expected(small_root: Path) -> list[AVBatch]:
+    """Two epochs of the dataset, read without a cache."""
+    return list(stream_of(str(small_root), workers=0))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_read_once_is_never_asked_for_again(
+    server: RangeServer, expected: list[AVBatch], tmp_path: Path, workers: int
+) -> None:
+    server.requests = 0
+    filling = stream_of(server.url, workers, tmp_path, num_epochs=None)
+    assert len(list(filling)) == filling.batches_per_epoch
+    assert server.requests == filling.figures.samples - filling.figures.cache_hits > 10
+
+    server.requests = 0
+    stream = stream_of(server.url, workers, tmp_path)
+    assert_equal(list(stream), expected)
+    figures = stream.take_figures()
+    assert server.requests == figures.requests == 0
+    assert figures.cache_hits == figures.samples == 4 * len(expected)
+    assert figures.cache_bytes == figures.bytes_read > 0
+    assert figures.named(1.0)["stream/cache_hit_share"] == 1.0
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_that_refuses_is_told_once_and_the_stream_goes_on(
+    server: RangeServer, expected: list[AVBatch], tmp_path: Path, workers: int
+) -> None:
+    (tmp_path / ".usage").mkdir()  # even root cannot write to it
+    with pytest.warns(UserWarning) as warned:
+        assert_equal(list(stream_of(server.url, workers, tmp_path)), expected)
+    told = [str(one.message) for one in warned if "DataLoader" not in str(one.message)]
+    assert told == [f"the disk cache in {tmp_path} takes no more samples: Is a directory"]
+    assert kept(tmp_path) == {}
+
+
+def test_damaged_samples_are_counted(
+    server: RangeServer, expected: list[AVBatch], tmp_path: Path
+) -> None:
+    list(stream_of(server.url, 0, tmp_path, num_epochs=None))
+    victim = max(tmp_path.glob("*/*-*-*"))
+    victim.write_bytes(b"x" * victim.stat().st_size)
+    stream = stream_of(server.url, 0, tmp_path, num_epochs=1)
+    list(stream)
+    assert stream.figures.cache_damaged == stream.figures.requests == 1
+    assert stream.quarantine.count == 0
+
+
+def test_the_speed_command_says_what_the_cache_gave(
+    server: RangeServer,
+    small_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for root, says in (
+        (server.url, r"cache_hit_share +│ +0 "),
+        (server.url, r"cache_hit_share +│ +1 "),
+        (str(small_root), "read where it is, without --cache"),
+    ):
+        options = "--workers 0 --batch-size 4 --crop 32 --cache-gigabytes 0.1 --cache"
+        monkeypatch.setattr("sys.argv", ["stream", root, *options.split(), str(tmp_path)])
+        main()
+        assert re.search(says, capsys.readouterr().out)
