@@ -19,6 +19,11 @@ class EncodersConfig:
     """Size of the audio encoder."""
     log_mel: LogMelConfig = field(default_factory=LogMelConfig)
     """Waveform to spectrogram."""
+    standardise: bool = False
+    """Whether features are standardised over the batch (BatchNorm without weights): a deviation.
+    What all features of an untrained encoder share outweighs by far what tells them apart, so the
+    losses, which compare directions, begin on a plateau; without the shared part they do not.
+    """
 
 
 class Encoders(nn.Module):
@@ -34,13 +39,22 @@ class Encoders(nn.Module):
         self.log_mel = LogMel(config.log_mel)
         self.video = VideoEncoder(config.video)
         self.audio = AudioEncoder(config.audio)
+        self.standard_video, self.standard_audio = (
+            nn.BatchNorm1d(encoder.feature_dim, affine=False) if config.standardise else None
+            for encoder in (self.video, self.audio)
+        )
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Features float [B, video.feature_dim] of video uint8 [B, 3, T, H, W]."""
-        features: Tensor = self.video(self.video_input(video))
-        return features
+        return _standardised(self.video(self.video_input(video)), self.standard_video)
 
     def encode_audio(self, waveform: Tensor) -> Tensor:
         """Features float [B, audio.feature_dim] of waveform float32 [B, 1, samples] in [-1, 1]."""
-        features: Tensor = self.audio(self.log_mel(waveform))
+        return _standardised(self.audio(self.log_mel(waveform)), self.standard_audio)
+
+
+def _standardised(features: Tensor, norm: nn.Module | None) -> Tensor:
+    if norm is None:
         return features
+    standard: Tensor = norm(features.float())
+    return standard

@@ -277,6 +277,8 @@ def _over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
     # oneDNN gives the gradients of 1x1x1 convolutions in strides of its own: a copy, no more.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     on_gpu = ranks.device.type == "cuda"
+    if on_gpu:  # statistics of the global batch; on the CPU torch has them for each rank only
+        learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)  # type: ignore[no-untyped-call]
     return DistributedDataParallel(learner, device_ids=[ranks.device] if on_gpu else None)
 
 

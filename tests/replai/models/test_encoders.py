@@ -157,6 +157,19 @@ def test_every_parameter_gets_a_gradient() -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
+def test_standardised_features_share_nothing() -> None:
+    torch.manual_seed(0)
+    sizes = {"video": VideoEncoderConfig(width=4), "audio": AudioEncoderConfig(width=4)}
+    plain, standard = (Encoders(EncodersConfig(**sizes, standardise=on)) for on in (False, True))
+    assert standard.load_state_dict(plain.state_dict(), strict=False).unexpected_keys == []
+    video = torch.randint(0, 256, (6, 3, 4, 32, 32), dtype=torch.uint8)
+    sound = torch.randn(6, 1, 4000)
+    for name, views in (("encode_video", video), ("encode_audio", sound)):
+        features = getattr(plain, name)(views)
+        expected = (features - features.mean(0)) / (features.var(0, correction=0) + 1e-5).sqrt()
+        torch.testing.assert_close(getattr(standard, name)(views), expected)
+
+
 def test_head_is_linear_relu_linear() -> None:
     head = ProjectionHead(3, 5, 2)
     assert shapes_of(head) == {
