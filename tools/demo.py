@@ -47,21 +47,25 @@ class Steps:
         return time.monotonic() - self._started
 
 
-def run_demo(out: Path, data: str, environment: dict[str, str]) -> None:
+def run_demo(out: Path, data: str, seed: int, environment: dict[str, str]) -> None:
     """Everything, with shards below the URL `data` and all else below `out`."""
     steps, world = Steps({"OMP_NUM_THREADS": "1", **environment}), out / "world"
-    steps.sharder("world", "-o", str(world), "--width", "192", "--height", "108")
+    steps.sharder(
+        "world", "-o", str(world), "--train-videos", "128", "--test-videos", "32",
+        "--seconds", "15", "--width", "144", "--height", "108", "--seed", str(seed),
+    )  # fmt: skip
     for split in ("train", "test"):
         moments = str(out / f"{split}-moments.parquet")
         steps.sharder("detect", str(world / split), "-o", moments)
         steps.sharder(
             "pack", str(world / split), "--moments", moments,
             "--annotations", str(world / f"{split}.csv"), "--out", f"{data}/{split}",
-            "--short-side", "96", "--samples-per-shard", "20", "--split", split,
+            "--short-side", "96", "--audio-rate-hz", "16000",
+            "--samples-per-shard", "20", "--split", split,
         )  # fmt: skip
     steps.run(
         str(BIN / "torchrun"), "--standalone", "--nproc-per-node=2", "train.py",
-        "--config", "configs/demo.yaml", f"out={out / 'run'}",
+        "--config", "configs/demo.yaml", f"out={out / 'run'}", f"seed={seed}",
         f"data.root={data}/train", f"data.validation_root={data}/test",
     )  # fmt: skip
     steps.run(
@@ -95,9 +99,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", choices=("local", "s3"), default="local")
     parser.add_argument("--out", type=Path, default=Path("demo"))
+    parser.add_argument("--seed", type=int, default=0, help="another world and other weights")
     arguments = parser.parse_args()
     with _store(arguments.store, arguments.out) as (data, environment):
-        run_demo(arguments.out, data, environment)
+        run_demo(arguments.out, data, arguments.seed, environment)
 
 
 if __name__ == "__main__":

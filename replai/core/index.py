@@ -10,16 +10,19 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.record import SCHEMA_VERSION
+from replai.core.shared_table import SharedTable, map_table
 
 INDEX_NAME = "index.parquet"
 HEADER_NAME = "shards.json"
@@ -86,10 +89,31 @@ class DatasetIndex:
     parts: tuple[Part, ...]
     """The datasets whose samples these are; usually one."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process of this machine without its table, which is shared."""
+        facts = (self.root, self.header, self.shard_urls, self.shard_sizes, self.parts)
+        return _arrived, (self._shared.path, *facts)
+
+    @cached_property
+    def _shared(self) -> SharedTable:
+        return SharedTable(self.table)
+
     def column(self, name: str) -> NDArray[Any]:
         """One column as a numpy array [num_samples]."""
         array: NDArray[Any] = self.table.column(name).to_numpy(zero_copy_only=False)
         return array
+
+
+def _arrived(
+    path: str,
+    root: str,
+    header: Header,
+    shard_urls: tuple[str, ...],
+    shard_sizes: tuple[int, ...],
+    parts: tuple[Part, ...],
+) -> DatasetIndex:
+    """What `DatasetIndex.__reduce__` sends, where it arrives."""
+    return DatasetIndex(root, header, shard_urls, shard_sizes, map_table(path), parts)
 
 
 def open_index(root: str) -> DatasetIndex:
@@ -172,7 +196,14 @@ def dataset_hash(table: pa.Table) -> str:
     for field in SCHEMA:
         column = table.column(field.name)
         if pa.types.is_string(field.type):
-            digest.update("\n".join(column.to_pylist()).encode())
+            digest.update(_lines(column))
         else:
             digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
     return digest.hexdigest()
+
+
+def _lines(column: pa.ChunkedArray) -> bytes:
+    """The strings of a column, one a line; without a Python object for each."""
+    whole = column.combine_chunks()
+    joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(whole)], whole), "\n")
+    return bytes(joined[0].as_buffer())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from replai.core.errors import UserError
 from replai.core.mixture import WeightedRoot
 from replai.models import EncodersConfig
 from replai.objectives import OBJECTIVES, ObjectiveConfig
@@ -27,13 +28,11 @@ class DataConfig:
     crop: CropConfig = field(default_factory=CropConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
 
-    def __post_init__(self) -> None:
-        if bool(self.root) == bool(self.mix):
-            raise ValueError("give either data.root, the URL of a dataset, or data.mix, several")
-
     @property
     def roots(self) -> list[WeightedRoot]:
-        """The dataset or datasets to train on."""
+        """The dataset or datasets to train on. Raises UserError unless one of both is given."""
+        if bool(self.root) == bool(self.mix):
+            raise UserError("give either data.root, the URL of a dataset, or data.mix, several")
         return self.mix or [WeightedRoot(root=self.root)]
 
 
