@@ -38,6 +38,8 @@ class FaultyProxy:
 
     endpoint: str
     spoil: Callable[[int], str | None] = lambda _number: None
+    late_seconds: float = 1.0
+    """How late the fault "late" is: the answer is right, and comes after that."""
     reads: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -90,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("500", "503", "403", "404"):
             body = {"500": INTERNAL, "503": SLOW_DOWN, "403": EXPIRED, "404": NO_KEY}[fault]
             return self._answer(int(fault), {"Content-Type": "application/xml"}, body)
+        if fault == "late":
+            time.sleep(self.faulty.late_seconds)
         status, headers, body = self._ask_upstream()
         if fault == "wrong bytes":
             body = body[:-1] + bytes([body[-1] ^ 1])
