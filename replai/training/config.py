@@ -62,6 +62,9 @@ class RunConfig:
     """Threads of torch in each rank where there is no GPU."""
 
     def __post_init__(self) -> None:
+        # Here, as OmegaConf also makes a DataConfig of defaults alone, which names no dataset.
+        if bool(self.data.root) == bool(self.data.mix):
+            raise ValueError("give either data.root, the URL of a dataset, or data.mix, several")
         for name in (
             "batch_size", "num_epochs", "log_every_steps", "checkpoint_every_steps",
             "validate_every_epochs", "cpu_threads",

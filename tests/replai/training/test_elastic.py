@@ -47,7 +47,7 @@ def planned(config: RunConfig) -> list[list[Sample]]:
     state = StreamState(seed=config.seed, epoch=0, batch=0, dataset_hash="")
     keys = index.table["key"].to_pylist()
     places = training_places(
-        state, num_items=len(items), global_batch=config.batch_size, num_epochs=config.num_epochs
+        state, mix=items.mix, global_batch=config.batch_size, num_epochs=config.num_epochs
     )
     samples = [(place.position, keys[items.rows[place.item]]) for place in places]
     return [

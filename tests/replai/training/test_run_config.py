@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from replai.core.config import load_config
+from replai.core.errors import UserError
+from replai.core.mixture import WeightedRoot
+from replai.training.config import RunConfig
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+GIVEN = ("out=run", "data.root=/data")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_config_of_the_repository_can_be_read(path: Path) -> None:
+    assert load_config(RunConfig, path, GIVEN).data.roots == [WeightedRoot(root="/data")]
+
+
+def test_one_dataset_or_several_but_never_both_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "mix.yaml"
+    path.write_text("out: run\ndata:\n  mix: [{root: /a, weight: 2}, {root: /b, weight: 1}]\n")
+    roots = load_config(RunConfig, path).data.roots
+    assert [(one.root, one.weight) for one in roots] == [("/a", 2.0), ("/b", 1.0)]
+    with pytest.raises(UserError, match=r"either data\.root"):
+        load_config(RunConfig, path, ["data.root=/c"])
+    path.write_text("out: run\n")
+    with pytest.raises(UserError, match=r"either data\.root"):
+        load_config(RunConfig, path)
