@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from replai.core import storage
+from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
 from replai.core.record import Moment
 
@@ -67,7 +68,7 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
 def job_of(url: str) -> str | None:
     """The job that wrote the moments file `url`; None if it is not one of ours."""
     try:
-        metadata = pq.read_schema(io.BytesIO(storage.read_bytes(url))).metadata or {}
+        metadata = pq.read_schema(arrow_file(storage.read_bytes(url))).metadata or {}
     except (pa.ArrowException, OSError):
         return None
     job = metadata.get(JOB_KEY)
@@ -78,9 +79,9 @@ def _read_table(url: str) -> pa.Table:
     data = storage.read_bytes(url)
     try:
         if data[:4] == b"PAR1":
-            return pq.read_table(io.BytesIO(data))
+            return pq.read_table(arrow_file(data))
         options = pacsv.ConvertOptions(column_types={"video_id": pa.string()})
-        return pacsv.read_csv(io.BytesIO(data), convert_options=options)
+        return pacsv.read_csv(arrow_file(data), convert_options=options)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{url} is neither Parquet nor CSV with a header: {str(error).splitlines()[0]}"

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from replai.core import storage
+from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
 from replai.core.record import SCHEMA_VERSION
 from replai.core.shared_table import SharedTable, map_table
@@ -180,7 +181,7 @@ def encode_table(table: pa.Table) -> bytes:
 def decode_table(data: bytes) -> pa.Table:
     """The index table in Parquet bytes. Raises UserError if the columns are not the index's."""
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = pq.read_table(arrow_file(data))
         table = table.select(SCHEMA.names).cast(SCHEMA)
         table.validate(full=True)
         if any(column.null_count for column in table.columns):
