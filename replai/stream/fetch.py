@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from replai.core.errors import SampleError
 from replai.stream.figures import Meter
 from replai.stream.plan import Place
-from replai.stream.reader import RangeReader, Read
+from replai.stream.reader import RangeReader, Read, ReadError
 from replai.stream.sampling import Items
 
 MOST_IN_FLIGHT = 64
@@ -77,7 +76,9 @@ def _finished(
     started = time.perf_counter()
     try:
         read = future.result()
-    except SampleError as error:
+    except ReadError as error:
+        meter.count(failed_reads=1, requests=error.requests, retries=error.retries)
+        meter.note_read(error.seconds)
         return Failed(place, row, str(error))
     finally:
         meter.count(fetch_wait_seconds=time.perf_counter() - started)

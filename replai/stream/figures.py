@@ -18,6 +18,8 @@ class Figures:
     requests: int = 0
     """Ranged reads sent, retries and hedges included."""
     retries: int = 0
+    failed_reads: int = 0
+    """Samples whose bytes could not be had; their requests and retries count above."""
     bytes_read: int = 0
     """Of all samples, whether from the store or the disk cache."""
     cache_hits: int = 0
@@ -58,6 +60,7 @@ class Figures:
             "stream/read_seconds_p99": self.read_percentile(99),
             "stream/requests": float(self.requests),
             "stream/retries": float(self.retries),
+            "stream/failed_reads": float(self.failed_reads),
             "stream/cache_hit_share": self.cache_hits / max(self.samples, 1),
             "stream/cache_megabytes_per_second": self.cache_bytes / 1e6 / elapsed,
             "stream/cache_damaged": float(self.cache_damaged),

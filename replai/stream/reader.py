@@ -11,21 +11,29 @@ All requests of a process run on fsspec's own event loop, so many can be in flig
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from fsspec.asyn import AsyncFileSystem, get_loop
+from fsspec.asyn import get_loop
 
-from replai.core import storage
-from replai.core.errors import SampleError
+from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
 from replai.stream.cache import DiskCache, sample_name
-from replai.stream.retry import RetryConfig, may_pass, waits_seconds
+from replai.stream.request import get_range, hedged
+from replai.stream.retry import RetryConfig, Silence, may_pass, waits_seconds
+from replai.stream.shards import ShardSizes, first_key
+
+
+class ReadError(SampleError):
+    """The bytes of one sample cannot be had; with what it took to learn that."""
+
+    def __init__(self, reason: str, seconds: float, requests: int, retries: int) -> None:
+        super().__init__(reason)
+        self.seconds, self.requests, self.retries = seconds, requests, retries
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,8 @@ class RangeReader:
         self._sizes = index.column("size")
         self._crc32 = index.column("crc32")
         self._keys = index.table.column("key")
+        self._silence = Silence(retry.most_given_up)
+        self._shard_sizes = ShardSizes(index, retry.attempt_seconds)
 
     def __reduce__(
         self,
@@ -75,8 +85,9 @@ class RangeReader:
     def submit(self, row: int) -> Future[Read]:
         """Starts reading sample `row`.
 
-        The future raises SampleError if the bytes cannot be had in time or are not the sample's
-        own, and UserError for what no second try can mend: a shard that is gone, a refusal.
+        The future raises ReadError if the bytes cannot be had in time or are not the sample's
+        own, and UserError for what no second try can mend: a shard that is gone or not the one
+        that was packed, a refusal, a store that is down.
         """
         return asyncio.run_coroutine_threadsafe(self._read(row), get_loop())
 
@@ -114,18 +125,32 @@ class RangeReader:
         while True:
             try:
                 data = await self._attempt(row, requests)
+                self._silence.end()
                 return Read(data, time.monotonic() - started, requests.count, retries)
             except Exception as error:
-                if not (isinstance(error, SampleError) or may_pass(error)):
+                is_damage = isinstance(error, SampleError)
+                if not (is_damage or may_pass(error)):
                     raise
                 wait = next(waits)
-                if time.monotonic() + wait - started > self._retry.total_seconds:
-                    raise self._given_up(row, error, retries + 1) from error
-                if isinstance(error, SampleError) and damaged:
-                    raise  # twice the same answer: the bytes themselves are damaged
-                damaged = isinstance(error, SampleError)
+                elapsed = time.monotonic() - started
+                # Twice the same answer: the bytes themselves are damaged.
+                if elapsed + wait > self._retry.total_seconds or (is_damage and damaged):
+                    reason = await self._reason(row, error, retries + 1, elapsed)
+                    raise ReadError(reason, elapsed, requests.count, retries) from error
+                damaged = is_damage
             retries += 1
             await asyncio.sleep(wait)
+
+    async def _reason(self, row: int, error: Exception, attempts: int, seconds: float) -> str:
+        """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, SampleError):
+            self._silence.end()
+            await self._shard_sizes.refuse_another(int(self._shards[row]))
+            return said
+        if down := self._silence.lasts(seconds):
+            raise UserError(f"the store of {self.shard_name(row)} {down} ({said})")
+        return f"{self.name(row)}: given up after {attempts} attempts ({said})"
 
     async def _attempt(self, row: int, requests: _Counter) -> bytes:
         shard, offset, size = self._range(row)
@@ -133,10 +158,10 @@ class RangeReader:
 
         def request() -> Awaitable[bytes]:
             requests.count += 1
-            return _get_range(url, offset, size)
+            return get_range(url, offset, size)
 
         async with asyncio.timeout(self._retry.attempt_seconds):
-            data = await _hedged(request, self._retry.hedge_seconds)
+            data = await hedged(request, self._retry.hedge_seconds)
         if damage := self._damage(row, data):
             raise SampleError(f"{self.name(row)}: {damage}")
         return data
@@ -150,12 +175,10 @@ class RangeReader:
         if len(data) != self.size(row):
             return f"{len(data)} of {self.size(row)} bytes; is the shard cut?"
         if zlib.crc32(data) != int(self._crc32[row]):
-            return "bytes do not match their crc32"
+            stored = first_key(data)
+            hint = f"; {stored!r} is stored there" if stored not in (None, self.key(row)) else ""
+            return f"bytes do not match their crc32{hint}"
         return None
-
-    def _given_up(self, row: int, error: Exception, attempts: int) -> SampleError:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return SampleError(f"{self.name(row)}: given up after {attempts} attempts ({reason})")
 
     def name(self, row: int) -> str:
         """How messages call sample `row`."""
@@ -173,49 +196,3 @@ class RangeReader:
 @dataclass
 class _Counter:
     count: int = 0
-
-
-async def _hedged(request: Callable[[], Awaitable[bytes]], hedge_seconds: float) -> bytes:
-    """The answer of whichever request answers first; the second starts after `hedge_seconds`."""
-    tasks = {asyncio.ensure_future(request())}
-    try:
-        if hedge_seconds:
-            done, _ = await asyncio.wait(tasks, timeout=hedge_seconds)
-            if not done:
-                tasks.add(asyncio.ensure_future(request()))
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return done.pop().result()
-    finally:
-        for task in tasks:
-            task.add_done_callback(_forget)
-            task.cancel()
-
-
-def _forget(task: asyncio.Future[bytes]) -> None:
-    """Looks at the error of a request that nobody waits for, else asyncio would log it."""
-    if not task.cancelled():
-        task.exception()
-
-
-async def _get_range(url: str, offset: int, size: int) -> bytes:
-    """One request. Hopeless errors of the store come as UserError, others as they are."""
-    try:
-        if storage.is_local(url):
-            return await asyncio.to_thread(_pread, url, offset, size)
-        fs, path = storage.range_filesystem(url)
-        if isinstance(fs, AsyncFileSystem):
-            data: bytes = await fs._cat_file(path, start=offset, end=offset + size)
-            return data
-        return await asyncio.to_thread(storage.read_range, url, offset, size)
-    except Exception as error:
-        if "not satisfiable" in str(error).lower():
-            return b""  # what S3 and HTTP answer where the file ends before `offset`
-        if may_pass(error):
-            raise
-        with storage.naming_store_errors(url):
-            raise
-
-
-def _pread(url: str, offset: int, size: int) -> bytes:
-    with storage.local_path(url).open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), size, offset)

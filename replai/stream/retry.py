@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ class RetryConfig:
     longest_wait_seconds: float = 10.0
     hedge_seconds: float = 0.0
     """A second request is sent beside one that has not answered by then; 0 sends none."""
+    most_given_up: int = 3
+    """Reads given up with no answer between them, after which the store counts as down: then the
+    run stops, as no spare could be had either.
+    """
 
     def __post_init__(self) -> None:
         for name in ("attempt_seconds", "total_seconds"):
@@ -35,6 +40,31 @@ class RetryConfig:
         for name in ("first_wait_seconds", "longest_wait_seconds", "hedge_seconds"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if self.most_given_up < 1:
+            raise ValueError(f"most_given_up is {self.most_given_up}; it must be at least 1")
+
+
+class Silence:
+    """How long a store has answered no read at all."""
+
+    def __init__(self, most_given_up: int) -> None:
+        self._most, self._given_up = most_given_up, 0
+        self._last_answer = time.monotonic()
+
+    def end(self) -> None:
+        """Notes an answer, be it of damaged bytes."""
+        self._given_up, self._last_answer = 0, time.monotonic()
+
+    def lasts(self, seconds: float) -> str:
+        """Notes a read that was given up after `seconds`; says so if the store counts as down."""
+        self._given_up += 1
+        if self._given_up < self._most:
+            return ""
+        silent = max(seconds, time.monotonic() - self._last_answer)
+        return (
+            f"has not answered for {silent:.0f} s; {self._given_up} reads were given up, each "
+            "within retry.total_seconds; when it is back, run again"
+        )
 
 
 def waits_seconds(config: RetryConfig, draw: np.random.Generator) -> Iterator[float]:

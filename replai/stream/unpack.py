@@ -12,8 +12,7 @@ from replai.core.errors import SampleError
 from replai.core.record import SampleRecord
 from replai.stream.fetch import Fetched
 from replai.stream.plan import Place
-
-TAR_MAGIC, TAR_MAGIC_AT = b"ustar", slice(257, 262)
+from replai.stream.shards import TAR_MAGIC, TAR_MAGIC_AT
 
 
 @dataclass(frozen=True)

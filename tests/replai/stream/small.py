@@ -55,7 +55,8 @@ def make_index(
 
 def index_of_shard(written: WrittenShard, root: str) -> DatasetIndex:
     """The index of a root with one shard, `shards/a.tar`."""
-    return make_index([vars(row) for row in written.rows], root)
+    index = make_index([vars(row) for row in written.rows], root)
+    return replace(index, shard_sizes=(written.size, 0))
 
 
 def make_record(

@@ -91,11 +91,15 @@ class Store:
         self.requests += 1
         return self.shard[offset : offset + size]
 
+    async def size(self, *_: object) -> None:
+        """Is not known."""
+
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store()
-    monkeypatch.setattr("replai.stream.reader._get_range", store.answer)
+    monkeypatch.setattr("replai.stream.reader.get_range", store.answer)
+    monkeypatch.setattr("replai.stream.shards.current_size", store.size)
     return store
 
 

@@ -1,4 +1,5 @@
 import io
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -106,14 +107,21 @@ def test_no_places(index: DatasetIndex) -> None:
 
 def test_a_cut_shard(index: DatasetIndex) -> None:
     last = WRITTEN.rows[-1]
-    put(index, DATA[: last.offset + 10])
-    results = fetched(index, list(range(NUM_SAMPLES)))
-    assert [one.row for one in results] == list(range(NUM_SAMPLES))
-    failed = the_failure(results)
-    assert (failed.row, failed.place.position) == (8, 8)
-    assert failed.reason.startswith(f"sample k8 in {index.shard_urls[0]}: 10 of {last.size} bytes")
-    put(index, DATA[: last.offset - 5])
-    assert f": 0 of {last.size} bytes" in the_failure(fetched(index, [8])).reason
+    for size in (last.offset + 10, last.offset, last.offset - 5):
+        put(index, DATA[:size])
+        assert len(fetched(index, list(range(NUM_SAMPLES - 2)))) == NUM_SAMPLES - 2
+        named = f"{index.shard_urls[0]} has {size} bytes, shards.json says {len(DATA)}"
+        with pytest.raises(UserError, match=re.escape(named)):
+            fetched(index, [NUM_SAMPLES - 1])
+
+
+def test_a_read_that_failed_is_counted(index: DatasetIndex) -> None:
+    facts, meter = WRITTEN.rows[3], Meter()
+    put(index, DATA[: facts.offset] + b"x" + DATA[facts.offset + 1 :])
+    fetched(index, [2, 3, 4], meter=meter)
+    figures = meter.take()
+    assert (figures.samples, figures.failed_reads) == (2, 1)
+    assert (figures.requests, figures.retries, len(figures.read_seconds)) == (4, 1, 3)
 
 
 def test_any_damaged_byte_is_seen(index: DatasetIndex) -> None:

@@ -3,10 +3,11 @@ import gc
 import logging
 import zlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from replai.core.errors import SampleError
+from replai.core.errors import SampleError, UserError
 from replai.stream.reader import RangeReader, Read
 from replai.stream.retry import RetryConfig
 from tests.replai.stream.small import make_index
@@ -32,9 +33,19 @@ def read(monkeypatch: pytest.MonkeyPatch, answers: list[Answer], **config: float
 def read_from(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Awaitable[bytes]], **config: float
 ) -> Read:
-    monkeypatch.setattr("replai.stream.reader._get_range", answer)
-    settings = {"first_wait_seconds": 0.0, **config}
-    return RangeReader(INDEX, RetryConfig(**settings)).submit(0).result(timeout=20)
+    return reader_of(monkeypatch, answer, **config).submit(0).result(timeout=20)
+
+
+def reader_of(
+    monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Awaitable[bytes]], **config: float
+) -> RangeReader:
+    async def unknown(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("replai.stream.shards.current_size", unknown)
+    monkeypatch.setattr("replai.stream.reader.get_range", answer)
+    settings: dict[str, Any] = {"first_wait_seconds": 0.0, **config}
+    return RangeReader(INDEX, RetryConfig(**settings))
 
 
 @pytest.mark.parametrize(
@@ -64,6 +75,35 @@ def test_a_bug_is_no_reason_to_try_again(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SampleError, match=r"sample k in .* given up after \d+ attempts \(reset\)"):
         read(monkeypatch, [OSError("reset")] * 10**5, total_seconds=0.05)
+
+
+def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(answer: Answer) -> None:
+        with pytest.raises(SampleError):
+            ask(answer)
+
+    def ask(answer: Answer) -> None:
+        answers[:] = [answer] * 10**5
+        reader.submit(0).result(timeout=20)
+
+    answers: list[Answer] = []
+
+    async def answer(*_: object) -> bytes:
+        one = answers.pop()
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    reader = reader_of(monkeypatch, answer, total_seconds=0.02, most_given_up=3)
+    for end in (DATA, b"wrong"):  # damaged bytes are an answer too
+        give_up(OSError("reset"))
+        give_up(OSError("reset"))
+        ask(end) if end == DATA else give_up(end)
+    give_up(OSError("reset"))
+    give_up(OSError("reset"))
+    says = r"^the store of /root/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
+    with pytest.raises(UserError, match=says):
+        ask(OSError("reset"))
 
 
 @pytest.mark.parametrize("end", ["cancelled", "failed"])

@@ -70,6 +70,7 @@ def test_waits_use_their_whole_range() -> None:
         {"first_wait_seconds": -0.1},
         {"longest_wait_seconds": float("nan")},
         {"hedge_seconds": -1.0},
+        {"most_given_up": 0},
     ],
 )
 def test_configs_that_make_no_sense(change: dict[str, float]) -> None:
