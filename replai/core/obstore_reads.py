@@ -25,13 +25,18 @@ def obstore_filesystem(url: str) -> tuple[Any, str]:
     return _filesystem(), url.partition("://")[2]
 
 
+def forget_client() -> None:
+    """Has the next read look anew for credentials and endpoint."""
+    _filesystem.cache_clear()
+
+
 @cache
 def _filesystem() -> Any:
     try:
         from obstore.fsspec import FsspecStore
     except ImportError:
         raise UserError("s3_client=obstore needs obstore: pip install obstore") from None
-    import botocore.session
+    import botocore.session  # type: ignore[import-untyped]
 
     session = botocore.session.Session()
     client = session.create_client("s3")
@@ -39,7 +44,8 @@ def _filesystem() -> Any:
     config: dict[str, Any] = {"region": region}
     if "amazonaws.com" not in endpoint:
         config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
-    return FsspecStore(
+    make: Any = FsspecStore  # its stubs want literals where botocore gives strings
+    return make(
         "s3",
         config=config,
         # Deadlines and further attempts are the reader's.

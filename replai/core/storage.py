@@ -21,6 +21,7 @@ from replai.core.errors import UserError
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
+_REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 _S3_READS = {"max_pool_connections": 64, "retries": {"total_max_attempts": 1}}
 READ_BLOCK_BYTES = 1 << 20
 """Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
@@ -73,10 +74,7 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise UserError(f"no such file, folder or bucket: {url}") from None
     except PermissionError as error:
-        raise UserError(
-            f"access to {url} was refused ({_first_line(error)}); check its permissions and "
-            "the credentials in the environment or profile"
-        ) from None
+        raise _refused(url, error) from None
     except OSError as error:
         raise UserError(f"{url}: {_first_line(error)}") from None
     except (ImportError, ValueError) as error:
@@ -86,12 +84,22 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except Exception as error:
         if not _is_store_error(error):
             raise
+        if type(error).__name__ in _REFUSALS:
+            raise _refused(url, error) from None
         raise UserError(f"the store of {url} does not answer: {_first_line(error)}") from None
 
 
 def _is_store_error(error: Exception) -> bool:
     """Errors of the S3 and HTTP clients, without importing those clients here."""
-    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
+    client = type(error).__module__.split(".")[0]
+    return client in {"botocore", "aiobotocore", "aiohttp", "obstore"}
+
+
+def _refused(url: str, error: Exception) -> UserError:
+    return UserError(
+        f"access to {url} was refused ({_first_line(error)}); check its permissions and "
+        "the credentials in the environment or profile"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from replai.stream.order import Mix
 from replai.stream.pipeline import Failure, Share, Task, make_pipeline
 from replai.stream.plan import StreamState, advanced, batches_per_epoch, local_batch_size
 from replai.stream.quarantine import BadSampleConfig, Quarantine
+from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig, qualifying_items
 from replai.stream.worker import fork_server, live_with_trainer
@@ -42,6 +43,8 @@ class StreamConfig:
     """Bytes that each worker reads ahead (always at least one sample)."""
     prefetch_batches: int = 2
     """Finished batches that each worker keeps ready."""
+    s3_client: S3Client = S3Client.s3fs
+    """s3fs or obstore: what reads samples from S3."""
     retry: RetryConfig = field(default_factory=RetryConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     bad_samples: BadSampleConfig = field(default_factory=BadSampleConfig)
@@ -112,6 +115,7 @@ class AVStream:
             state=StreamState(seed=seed, epoch=0, batch=0, dataset_hash=index.header.dataset_hash),
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,
+            s3_client=self.config.s3_client,
             cache=open_cache(self.config.cache, index),
             most_bad_in_a_row=self.config.bad_samples.max_in_a_row,
         )

@@ -30,6 +30,7 @@ from replai.stream.plan import (
     training_places,
 )
 from replai.stream.reader import RangeReader
+from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import Items
 from replai.stream.spares import fill_with_blanks, fill_with_spares
@@ -66,6 +67,7 @@ class Task:
     state: StreamState
     budget_bytes: int
     retry: RetryConfig
+    s3_client: S3Client
     cache: DiskCache | None
     most_bad_in_a_row: int
 
@@ -77,7 +79,7 @@ class Task:
 
 def make_pipeline(task: Task) -> wds.DataPipeline:
     """The stages of `task`, still to be run."""
-    reader, meter = RangeReader(task.index, task.retry, task.cache), Meter()
+    reader, meter = RangeReader(task.index, task.retry, task.cache, task.s3_client), Meter()
     decode = partial(decode_sample, config=task.decode)
     return wds.DataPipeline(
         PlanSource(task),

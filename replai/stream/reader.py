@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Awaitable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fsspec.asyn import get_loop
 
@@ -23,7 +24,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
 from replai.stream.cache import DiskCache, sample_name
-from replai.stream.request import get_range, hedged
+from replai.stream.request import Hedge, S3Client, get_range
 from replai.stream.retry import RetryConfig, Silence, may_pass, waits_seconds
 from replai.stream.shards import ShardSizes, first_key
 
@@ -60,23 +61,26 @@ class RangeReader:
     """
 
     def __init__(
-        self, index: DatasetIndex, retry: RetryConfig, cache: DiskCache | None = None
+        self,
+        index: DatasetIndex,
+        retry: RetryConfig,
+        cache: DiskCache | None = None,
+        s3_client: S3Client = S3Client.s3fs,
     ) -> None:
-        self._index, self._retry, self._cache = index, retry, cache
+        self._index, self._retry, self._cache, self._s3_client = index, retry, cache, s3_client
         self._keeps = cache is not None
         self._shards = index.column("shard")
         self._offsets = index.column("offset")
         self._sizes = index.column("size")
         self._crc32 = index.column("crc32")
         self._keys = index.table.column("key")
+        self._hedge = Hedge(retry.hedge_seconds)
         self._silence = Silence(retry.most_given_up)
         self._shard_sizes = ShardSizes(index, retry.attempt_seconds)
 
-    def __reduce__(
-        self,
-    ) -> tuple[type[RangeReader], tuple[DatasetIndex, RetryConfig, DiskCache | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Travels to workers as its index alone, which goes there anyway; not its columns."""
-        return (RangeReader, (self._index, self._retry, self._cache))
+        return (RangeReader, (self._index, self._retry, self._cache, self._s3_client))
 
     def size(self, row: int) -> int:
         """Bytes of sample `row`."""
@@ -158,10 +162,10 @@ class RangeReader:
 
         def request() -> Awaitable[bytes]:
             requests.count += 1
-            return get_range(url, offset, size)
+            return get_range(url, offset, size, self._s3_client)
 
         async with asyncio.timeout(self._retry.attempt_seconds):
-            data = await hedged(request, self._retry.hedge_seconds)
+            data = await self._hedge.answer(request)
         if damage := self._damage(row, data):
             raise SampleError(f"{self.name(row)}: {damage}")
         return data

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
-_HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}
-_CLIENTS = {"botocore", "aiobotocore", "aiohttp"}
+_HOPELESS = {
+    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError",
+    "PermissionDeniedError", "UnauthenticatedError",
+}  # fmt: skip
+_CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore"}
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _BUSY = {408, 425, 429}  # of HTTP: request timeout, too early, too many requests
 
@@ -26,8 +29,10 @@ class RetryConfig:
     first_wait_seconds: float = 0.2
     """Longest wait before the second attempt; it doubles from attempt to attempt."""
     longest_wait_seconds: float = 10.0
-    hedge_seconds: float = 0.0
-    """A second request is sent beside one that has not answered by then; 0 sends none."""
+    hedge_seconds: float = 1.0
+    """A second request is sent beside one that has not answered by then (for 5% of the requests
+    at most); 0 sends none.
+    """
     most_given_up: int = 3
     """Reads given up with no answer between them, after which the store counts as down: then the
     run stops, as no spare could be had either.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from replai.core.errors import UserError
 from replai.core.mixture import WeightedRoot
 from replai.models import EncodersConfig
 from replai.objectives import OBJECTIVES, ObjectiveConfig
@@ -30,9 +29,7 @@ class DataConfig:
 
     @property
     def roots(self) -> list[WeightedRoot]:
-        """The dataset or datasets to train on. Raises UserError unless one of both is given."""
-        if bool(self.root) == bool(self.mix):
-            raise UserError("give either data.root, the URL of a dataset, or data.mix, several")
+        """The dataset or datasets to train on."""
         return self.mix or [WeightedRoot(root=self.root)]
 
 

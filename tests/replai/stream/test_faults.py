@@ -1,6 +1,6 @@
 """Whatever a store does, a batch comes whole, or a spare stands in and the sample is named.
 
-Between s3fs and a real S3 server stands a proxy that spoils chosen reads.
+Between the client (s3fs or obstore) and a real S3 server stands a proxy that spoils chosen reads.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import torch
 
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
+from replai.core.obstore_reads import forget_client
 from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.quarantine import BadSampleConfig
+from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig
 from replai.views import AudioView, VideoView
@@ -36,11 +38,18 @@ VIEWS = (
 )
 CROP = CropConfig(size_pixels=16, min_short_side=16, max_short_side=20)
 RETRY = RetryConfig(
-    attempt_seconds=2.0, total_seconds=20.0, first_wait_seconds=0.01, longest_wait_seconds=0.05
-)
+    attempt_seconds=2.0, total_seconds=20.0, first_wait_seconds=0.01, longest_wait_seconds=0.05,
+    hedge_seconds=0.0,
+)  # fmt: skip
 CONFIG = StreamConfig(
     num_workers=0, retry=RETRY, bad_samples=BadSampleConfig(max_share=1.0, max_in_a_row=100)
 )
+
+
+@pytest.fixture(params=S3Client)
+def config(request: pytest.FixtureRequest) -> StreamConfig:
+    """The settings, with each of the clients."""
+    return replace(CONFIG, s3_client=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +62,12 @@ def proxy(small_root: Path) -> Iterator[FaultyProxy]:
         fsspec.filesystem("s3").put(f"{small_root}/", f"{bucket}/data/", recursive=True)
         s3fs.S3FileSystem.clear_instance_cache()
         os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+        forget_client()
         yield proxy
     os.environ.clear()
     os.environ.update(before)
     s3fs.S3FileSystem.clear_instance_cache()
+    forget_client()
 
 
 def _stream(config: StreamConfig = CONFIG, path: Path | None = None, **changes: Any) -> AVStream:
@@ -83,15 +94,15 @@ PASSING = ("500", "503", "reset before", "reset inside", "stall", "short", "wron
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_fault_that_passes_is_never_seen(
-    proxy: FaultyProxy, small_root: Path, fault: str
+    proxy: FaultyProxy, small_root: Path, fault: str, config: StreamConfig
 ) -> None:
     proxy.start_over(once_in(6, fault))
-    stream = _stream()
+    stream = _stream(config)
     batches = list(stream)
     _assert_equal(batches, list(_stream(index=open_index(str(small_root)))))
     assert proxy.reads > 16  # some were asked for again
     assert stream.quarantine.count == 0
-    if fault != "reset before":  # aiohttp itself asks again on a fresh connection
+    if fault != "reset before":  # the clients themselves ask again on a fresh connection
         assert stream.figures.retries == stream.figures.requests - 16 >= 1
 
 
@@ -118,10 +129,10 @@ def test_a_fault_that_stays_costs_one_sample_and_a_spare_comes(
 
 
 def test_a_store_that_stops_answering_ends_the_run_within_the_deadlines(
-    proxy: FaultyProxy,
+    proxy: FaultyProxy, config: StreamConfig
 ) -> None:
     proxy.start_over(lambda number: "stall" if number >= 4 else None)
-    config = replace(CONFIG, retry=replace(RETRY, attempt_seconds=0.2, total_seconds=0.3))
+    config = replace(config, retry=replace(RETRY, attempt_seconds=0.2, total_seconds=0.3))
     started = time.monotonic()
     down = r"^the store of s3://faults/data/shards/.* has not answered for \d+ s; \d+ reads were"
     with pytest.raises(UserError, match=down):
@@ -140,11 +151,11 @@ def _broken_at(index: DatasetIndex, key: str) -> DatasetIndex:
 
 @pytest.mark.parametrize(("fault", "says"), [("403", "refused"), ("404", "no such file")])
 def test_what_no_second_try_can_mend_stops_the_run(
-    proxy: FaultyProxy, fault: str, says: str
+    proxy: FaultyProxy, fault: str, says: str, config: StreamConfig
 ) -> None:
     proxy.start_over(lambda number: fault if number >= 3 else None)
     with pytest.raises(UserError, match=says):
-        list(_stream())
+        list(_stream(config))
 
 
 def test_too_many_bad_samples_stop_the_run_and_are_named(
@@ -174,9 +185,9 @@ def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None
     assert not batches[0].valid[1] and not batches[0].views["clip"][1].any()
 
 
-def test_a_second_request_overtakes_a_stalled_one(proxy: FaultyProxy) -> None:
+def test_a_second_request_overtakes_a_stalled_one(proxy: FaultyProxy, config: StreamConfig) -> None:
     proxy.start_over(lambda number: "stall" if number == 2 else None)
-    config = replace(CONFIG, retry=replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2))
+    config = replace(config, retry=replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2))
     stream = _stream(config)
     list(stream)
     assert stream.figures.retries == 0

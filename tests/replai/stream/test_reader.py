@@ -9,6 +9,7 @@ import pytest
 
 from replai.core.errors import SampleError, UserError
 from replai.stream.reader import RangeReader, Read
+from replai.stream.request import Hedge
 from replai.stream.retry import RetryConfig
 from tests.replai.stream.small import make_index
 
@@ -132,3 +133,21 @@ def test_the_slower_of_two_requests_is_forgotten(
     assert (got.data, got.requests, got.retries) == (DATA, 2, 0)
     assert ended == ["started", "cancelled"]
     assert caplog.records == []
+
+
+def test_a_store_that_is_slow_throughout_is_not_asked_twice_for_everything() -> None:
+    async def slow() -> bytes:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.02)
+        return DATA
+
+    async def reads(number: int) -> None:
+        assert [await hedge.answer(slow) for _ in range(number)] == [DATA] * number
+
+    asked, hedge = 0, Hedge(0.001)
+    asyncio.run(reads(100))
+    assert asked == 105
+    asked, hedge = 0, Hedge(0.0)
+    asyncio.run(reads(3))
+    assert asked == 3
