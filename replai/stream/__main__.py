@@ -22,6 +22,7 @@ from replai.stream.crops import CropConfig
 from replai.stream.figures import Figures
 from replai.stream.loader import AVStream, Share, StreamConfig
 from replai.stream.plan import training_places
+from replai.stream.request import S3Client
 from replai.stream.sampling import SamplingConfig
 from replai.views import AudioView, VideoView
 
@@ -67,6 +68,9 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument(
         "--cache-gigabytes", type=float, default=CacheConfig.gigabytes, help="most that it keeps"
     )
+    parser.add_argument(
+        "--s3-client", choices=[client.value for client in S3Client], default="s3fs"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only plan, read nothing")
     return parser.parse_args()
 
@@ -90,7 +94,9 @@ def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
             size_pixels=side, min_short_side=side * 128 // 112, max_short_side=side * 180 // 112
         )
         cache = CacheConfig(folder=arguments.cache, gigabytes=arguments.cache_gigabytes)
-        config = StreamConfig(num_workers=arguments.workers, cache=cache)
+        config = StreamConfig(
+            num_workers=arguments.workers, cache=cache, s3_client=S3Client(arguments.s3_client)
+        )
         sampling = SamplingConfig(per_visit=arguments.per_visit)
     except ValueError as error:
         raise UserError(str(error)) from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.stream.decode import Decoded
-from replai.stream.figures import Figures, Meter
+from replai.stream.figures import Figures, Meter, finished
 from replai.stream.quarantine import BadSample
 from replai.stream.spares import Filled
 
@@ -65,7 +65,7 @@ def collate(visits: Iterator[Filled], visits_per_batch: int, meter: Meter) -> It
         if len(group) == visits_per_batch:
             batch = collate_visits([filled.visit for filled in group])
             bad = tuple(one for filled in group for one in filled.bad)
-            yield replace(batch, bad=bad, figures=meter.take())
+            yield replace(batch, bad=bad, figures=finished(meter.take()))
             group = []
     assert not group, "the plan gave a batch that is not full"
 

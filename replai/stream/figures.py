@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import time
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class Figures:
     """Time of unpacking and decoding."""
     spares: int = 0
     """Samples that stand in for bad ones."""
+    reading_seconds: float = 0.0
+    """Times of all reads, added up."""
+    queued_seconds: float = 0.0
+    """How long finished batches lay ready before they were asked for, added up."""
     read_seconds: tuple[float, ...] = ()
     """How long the bytes of each of the last `MOST_READS` samples took, retries included."""
     warnings: tuple[str, ...] = ()
@@ -58,6 +63,9 @@ class Figures:
             "stream/megabytes_per_second": self.bytes_read / 1e6 / elapsed,
             "stream/read_seconds_p50": self.read_percentile(50),
             "stream/read_seconds_p99": self.read_percentile(99),
+            # By Little's law: a queue's mean length is the time spent in it, over the time.
+            "stream/reads_under_way": self.reading_seconds / elapsed,
+            "stream/batches_ready": self.queued_seconds / elapsed,
             "stream/requests": float(self.requests),
             "stream/retries": float(self.retries),
             "stream/failed_reads": float(self.failed_reads),
@@ -106,6 +114,7 @@ class Meter:
 
     def note_read(self, seconds: float, warning: str = "") -> None:
         """Notes how long one sample's bytes took, and what there is to say of it."""
+        self.count(reading_seconds=seconds)
         self._reads.append(seconds)
         if warning:
             self._warnings.append(warning)
@@ -116,3 +125,13 @@ class Meter:
         taken = self._sum + noted
         self._sum, self._reads, self._warnings = Figures(), [], []
         return taken
+
+
+def finished(figures: Figures) -> Figures:
+    """`figures` of a batch that is ready now, in a worker."""
+    return replace(figures, queued_seconds=-time.monotonic())
+
+
+def taken(figures: Figures) -> Figures:
+    """`figures` of a `finished` batch that the trainer, on the same machine, takes now."""
+    return replace(figures, queued_seconds=figures.queued_seconds + time.monotonic())

@@ -19,7 +19,7 @@ from replai.stream.cache import CacheConfig, open_cache
 from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.decode import DecodeConfig
-from replai.stream.figures import Figures
+from replai.stream.figures import Figures, taken
 from replai.stream.order import Mix
 from replai.stream.pipeline import Failure, Share, Task, make_pipeline
 from replai.stream.plan import StreamState, advanced, batches_per_epoch, local_batch_size
@@ -176,7 +176,7 @@ class AVStream:
                 yield batch
 
     def _note(self, batch: AVBatch) -> None:
-        self.figures += batch.figures
+        self.figures += taken(batch.figures)
         self._say(batch.figures.warnings)
         self.quarantine.add(batch.bad, num_good=int(batch.valid.sum()))
         next_state = advanced(self._task.state, 1, self.batches_per_epoch)

@@ -1,8 +1,9 @@
 import re
+import time
 
 import pytest
 
-from replai.stream.figures import MOST_READS, Figures, Meter, verdict
+from replai.stream.figures import MOST_READS, Figures, Meter, finished, taken, verdict
 
 ONE = Figures(samples=2, requests=3, retries=1, bytes_read=4_000_000, fetch_wait_seconds=0.5,
               cache_hits=1, cache_bytes=3_000_000, cache_damaged=1, decode_seconds=1.0, spares=1,
@@ -42,10 +43,21 @@ def test_a_meter_gives_each_figure_once() -> None:
     meter.count(samples=1, bytes_read=10)
     meter.count(samples=1, decode_seconds=0.25)
     meter.note_read(0.5, "full")
-    taken = meter.take()
-    assert taken == Figures(samples=2, bytes_read=10, decode_seconds=0.25, read_seconds=(0.5,),
-                            warnings=("full",))  # fmt: skip
+    assert meter.take() == Figures(
+        samples=2, bytes_read=10, decode_seconds=0.25, reading_seconds=0.5, read_seconds=(0.5,),
+        warnings=("full",),
+    )  # fmt: skip
     assert meter.take() == Figures()
+
+
+def test_queues_are_as_long_as_what_waits_in_them() -> None:
+    busy = Figures(reading_seconds=6.0, queued_seconds=1.0).named(2.0)
+    assert busy["stream/reads_under_way"] == 3
+    assert busy["stream/batches_ready"] == 0.5
+    ready = finished(Figures(samples=3))
+    time.sleep(0.02)
+    assert 0.02 <= taken(ready).queued_seconds < 10
+    assert taken(ready).samples == 3
 
 
 def test_a_meter_knows_its_figures() -> None:
