@@ -34,14 +34,10 @@ from replai.training.optim import (
     set_learning_rate,
 )
 from replai.training.ranks import Ranks
+from replai.training.resume import refuse_other_config
 
 CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
-MAY_CHANGE_ON_RESUME = (
-    "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
-    "record_samples", "rank_timeout_seconds",
-    "data.root", "data.mix", "data.validation_root", "data.stream",
-)  # fmt: skip
 NOT_ON_SCREEN = {"gradient_norm", "learning_rate"}
 
 
@@ -145,7 +141,7 @@ class Trainer:
         if not path.exists():
             return
         state = load_checkpoint(str(path))
-        _refuse_other_config(state["config"], config_dict(self.config), path)
+        refuse_other_config(state["config"], config_dict(self.config), path)
         self.learner.encoders.load_state_dict(state["encoders"])
         self.learner.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -280,23 +276,3 @@ def _over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
     if on_gpu:  # statistics of the global batch; on the CPU torch has them for each rank only
         learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)  # type: ignore[no-untyped-call]
     return DistributedDataParallel(learner, device_ids=[ranks.device] if on_gpu else None)
-
-
-def _refuse_other_config(saved: dict[str, Any], ours: dict[str, Any], path: Path) -> None:
-    for key, theirs in _flat(saved).items():
-        mine = _flat(ours).get(key)
-        if mine != theirs and not key.startswith(MAY_CHANGE_ON_RESUME):
-            raise UserError(
-                f"{path} was trained with {key}={theirs}, this config says {mine}; "
-                "give another out, or the same config"
-            )
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = value
-    return flat
