@@ -87,7 +87,7 @@ class Store:
     shard: bytes = SHARD
     requests: int = 0
 
-    async def answer(self, _url: str, offset: int, size: int) -> bytes:
+    async def answer(self, _url: str, offset: int, size: int, *_: object) -> bytes:
         self.requests += 1
         return self.shard[offset : offset + size]
 
