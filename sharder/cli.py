@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -148,7 +149,8 @@ def _checked(settings: Callable[..., T], **values: object) -> T:
 
 @exits_cleanly
 def main() -> None:
-    """Entry point."""
+    """Entry point. SIGTERM, as of a cluster's scheduler, is as good as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
 
 

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -13,6 +15,9 @@ from functools import partial
 from typing import TypeVar
 
 from replai.core.errors import UserError
+
+CLEANING_SECONDS = 2.0
+"""Time that a worker has to clean up when the process that it works for is gone."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -32,7 +37,7 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
     context = multiprocessing.get_context("forkserver")
     # What this process knows is imported once, by the server that the workers are forked from.
     context.set_forkserver_preload([name for name in sys.modules if name.startswith("sharder.")])
-    pool = ProcessPoolExecutor(min(workers, len(inputs)), mp_context=context, initializer=_listen)
+    pool = ProcessPoolExecutor(min(workers, len(inputs)), mp_context=context, initializer=_begin)
     try:
         with _ctrl_c_waiting():
             futures = [pool.submit(partial(_work, function), item) for item in inputs]
@@ -59,6 +64,21 @@ class _Told:
     """In a worker: whether the parent's SIGTERM has told it to stop."""
 
     to_stop = False
+
+
+def _begin() -> None:
+    """In a worker, once: it listens, and does not outlive the process that it works for."""
+    _listen()
+    threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only started in a worker"
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # what is under way cleans up after itself
+    time.sleep(CLEANING_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _listen() -> None:

@@ -76,6 +76,26 @@ def test_a_killed_pack_goes_on_to_the_same_root(
     assert files_below(folders[0]) == files_below(folders[1])
 
 
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)]
+)
+def test_workers_end_with_the_command_that_alone_was_told_to_end(
+    videos: Path, moments: Path, tmp_path: Path, number: signal.Signals, expected: int
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
+    wait_until(process, lambda: len(parts(tmp_path)) >= 1)
+    os.kill(process.pid, number)
+    assert process.wait(PATIENCE_SECONDS) == expected
+    until = time.monotonic() + PATIENCE_SECONDS
+    while processes_of_group(process.pid):
+        assert time.monotonic() < until, "workers are left"
+        time.sleep(0.02)
+    process.communicate()
+    if number == signal.SIGTERM:
+        assert_no_temporary_files(tmp_path)
+
+
 def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
