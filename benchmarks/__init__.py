@@ -1,0 +1,1 @@
+"""One script a figure; each writes its figures, raw numbers and versions as JSON."""
