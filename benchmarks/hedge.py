@@ -1,4 +1,4 @@
-"""Does a hedged second request pay? python benchmarks/hedge.py --json FILE
+"""Does a hedged second request pay? PYTHONPATH=. python benchmarks/hedge.py --json FILE
 
 One worker's reads from a SeaweedFS of this machine, through a proxy that answers one read in fifty
 late. The worker takes 24 ms for each sample (a moment's decode), as a real one does, so what counts

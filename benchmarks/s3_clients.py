@@ -1,4 +1,4 @@
-"""CPU of a ranged GET by client: python benchmarks/s3_clients.py --json FILE (needs obstore, too)
+"""CPU of a ranged GET by client: PYTHONPATH=. python benchmarks/s3_clients.py --json FILE
 
 s3fs as the stream uses it, and obstore's own asynchronous store, read random ranges of one object
 on a SeaweedFS of this machine, 16 in flight, turn by turn. CPU seconds of this process only, all
