@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -78,7 +79,11 @@ def run_demo(out: Path, data: str, seed: int, environment: dict[str, str]) -> No
         "--probe", str(out / "probe.json"), "--data", f"{data}/test",
         "-o", str(out / "report.html"),
     )  # fmt: skip
-    print(f"\ndone in {steps.seconds:.0f} s; open {out / 'report.html'}")
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # Linux counts in kB
+    print(
+        f"\ndone in {steps.seconds:.0f} s, the largest process held {largest:.1f} GB; "
+        f"open {out / 'report.html'}"
+    )
 
 
 @contextlib.contextmanager
