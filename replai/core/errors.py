@@ -1,4 +1,4 @@
-"""The kinds of trouble: the user's input, one bad sample, a lost rank, bugs (everything else)."""
+"""The kinds of trouble: the user's input, one bad sample, a lost process, bugs (all the rest)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class UserError(Exception):
 
 
 class PeerLostError(Exception):
-    """Another rank of the run is gone, or does not answer. Commands print one line and exit 75."""
+    """Another process of the run is gone, or does not answer: a rank, or a decode process.
+
+    Commands print one line and exit 75.
+    """
 
 
 class SampleError(Exception):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import webdataset as wds
 
-from replai.core.errors import UserError
+from replai.core.errors import PeerLostError, UserError
 from replai.core.index import DatasetIndex
 from replai.stream.cache import CacheConfig, open_cache
 from replai.stream.collate import AVBatch
@@ -27,7 +27,7 @@ from replai.stream.quarantine import BadSampleConfig, Quarantine
 from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig, qualifying_items
-from replai.stream.worker import fork_server, live_with_trainer
+from replai.stream.worker import fork_server, is_lost_worker, live_with_trainer
 from replai.views import AudioView, View, reach
 
 __all__ = ["AVStream", "Share", "StreamConfig"]
@@ -166,7 +166,7 @@ class AVStream:
         with closing(iter(self._loader())) as source:
             while True:
                 started = time.perf_counter()
-                batch = next(source, None)
+                batch = self._next(source)
                 self.wait_seconds += time.perf_counter() - started
                 if batch is None:
                     return
@@ -174,6 +174,18 @@ class AVStream:
                     raise UserError(batch.message)
                 self._note(batch)
                 yield batch
+
+    def _next(self, source: Iterator[AVBatch | Failure]) -> AVBatch | Failure | None:
+        try:
+            return next(source, None)
+        except Exception as error:
+            if not (self.config.num_workers and is_lost_worker(error)):
+                raise
+            raise PeerLostError(
+                f"a decode process of rank {self._task.share.rank} is gone, killed perhaps as "
+                "memory ran out; lower data.stream.num_workers, prefetch_batches or "
+                "megabytes_in_flight, or give it more memory, and run again"
+            ) from error
 
     def _note(self, batch: AVBatch) -> None:
         self.figures += taken(batch.figures)

@@ -46,6 +46,20 @@ def _end_with_trainer() -> None:
     os._exit(1)
 
 
+def is_lost_worker(error: Exception) -> bool:
+    """Whether `error`, met while waiting for a batch, means that a worker is gone.
+
+    torch has no type for it, and says it only if the worker was gone before its batch came; else
+    the pipe breaks that the batch's memory comes through. What workers raise begins with `Caught`.
+    """
+    text = str(error)
+    if isinstance(error, ConnectionError | EOFError):
+        return not text.startswith("Caught ")
+    return isinstance(error, RuntimeError) and (
+        text.endswith("exited unexpectedly") or "is killed by signal" in text
+    )
+
+
 @contextmanager
 def _ignored(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
     """Ignores signals for a moment; a process started meanwhile does so for good."""

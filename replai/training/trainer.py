@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from replai.checkpoint import load_checkpoint, save_checkpoint
 from replai.core.config import config_dict, config_yaml
-from replai.core.errors import UserError
+from replai.core.errors import PeerLostError, UserError
 from replai.core.mixture import WeightedRoot, open_mixture
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
@@ -71,7 +71,7 @@ class Trainer:
             stack.enter_context(self._stopping_on_signals())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
             self.pace, self.started = Pace(), time.perf_counter()
-            for batch in self.stream:
+            for batch in self._batches():
                 output, norm = self.train_step(batch)
                 self.pace.count(self.config.batch_size)
                 if self.config.record_samples:
@@ -88,6 +88,16 @@ class Trainer:
             self._say_verdict()
         if self.stop_signal:
             raise KeyboardInterrupt
+
+    def _batches(self) -> Iterator[AVBatch]:
+        """The stream's batches; where it breaks off, the steps made so far are saved first."""
+        first_step = self.step
+        try:
+            yield from self.stream
+        except (UserError, PeerLostError):
+            if self.step > first_step:
+                self.save()
+            raise
 
     def train_step(self, batch: AVBatch) -> tuple[ObjectiveOutput, Tensor]:
         """One step on one batch; returns the loss and the norm of the gradient, on the device."""

@@ -1,4 +1,4 @@
-"""Real torchrun jobs for tests: started, watched, killed, and looked over for what they leave."""
+"""Real training jobs for tests: started, watched, killed, and looked over for what they leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LONGEST_SECONDS = 100.0
 
 @dataclass(frozen=True)
 class Job:
-    """A torchrun job whose processes, and theirs, have `mark` in their environment."""
+    """A job whose processes, and theirs, have `mark` in their environment."""
 
     process: subprocess.Popen[bytes]
     mark: str
@@ -49,13 +49,18 @@ class Job:
         (victim,) = (child for child in children if f"RANK={rank}" in _environment(child))
         os.kill(int(victim), signal.SIGKILL)
 
+    def kill_decode_process(self, rank: int) -> None:
+        """SIGKILL for a decode process of one rank, as the system does when memory runs out."""
+        victim = next(pid for pid in self.processes() if _decodes(pid, rank))
+        os.kill(victim, signal.SIGKILL)
+
     def exit_code(self) -> int:
-        """torchrun's, once it has ended."""
+        """Of the first process, once it has ended."""
         self.wait_until(lambda: self.process.poll() is not None)
         return self.process.returncode
 
     def processes(self) -> list[int]:
-        """Ids of the processes of the job that are alive, torchrun's own among them."""
+        """Ids of the processes of the job that are alive, the first one among them."""
         ids = (path.name for path in Path("/proc").glob("[0-9]*"))
         return [int(pid) for pid in ids if f"{MARK}={self.mark}" in _environment(pid)]
 
@@ -64,16 +69,20 @@ class Job:
         self.wait_until(lambda: not self.processes())
 
 
-@contextmanager
-def torchrun_job(config: RunConfig, folder: Path, *options: str) -> Iterator[Job]:
+def torchrun_job(config: RunConfig, folder: Path, *options: str) -> AbstractContextManager[Job]:
     """`torchrun --standalone OPTIONS train.py` on `config`; whatever is left of it is killed."""
+    return train_job(config, folder, "-m", "torch.distributed.run", "--standalone", *options)
+
+
+@contextmanager
+def train_job(config: RunConfig, folder: Path, *launcher: str) -> Iterator[Job]:
+    """`python LAUNCHER train.py` on `config`; whatever is left of it is killed."""
     folder.mkdir()
     (folder / "config.yaml").write_text(config_yaml(config))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(folder)}
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
-            [*command, "train.py", "--config", str(folder / "config.yaml")],
+            [sys.executable, *launcher, "train.py", "--config", str(folder / "config.yaml")],
             cwd=REPOSITORY, env=environment, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     job = Job(process, str(folder), Path(config.out), folder / "output.txt")
@@ -83,6 +92,18 @@ def torchrun_job(config: RunConfig, folder: Path, *options: str) -> Iterator[Job
         for pid in job.processes():
             os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+def _decodes(pid: int, rank: int) -> bool:
+    """Whether `pid` is a decode process of `rank`: from its fork server, in a group of its own."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+        leads = os.getpgid(pid) == pid
+    except OSError:  # it has ended
+        return False
+    environment = _environment(str(pid))
+    own_rank = next((v[5:] for v in environment if v.startswith("RANK=")), "0")
+    return "forkserver" in command and leads and own_rank == str(rank)
 
 
 def _environment(pid: str) -> list[str]:
