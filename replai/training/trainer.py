@@ -50,7 +50,9 @@ class Trainer:
         if ranks.device.type == "cpu":
             torch.set_num_threads(config.cpu_threads)
         self.learner = Learner(config.encoders, config.objective, config.seed).to(ranks.device)
-        self.stream = self._stream(config.data.roots, config.num_epochs, augment=True)
+        self.stream = self._stream(
+            config.data.roots, config.num_epochs, augment=True, quarantine="quarantine"
+        )
         self.num_steps = self.stream.batches_per_epoch * config.num_epochs
         self.optimizer = make_optimizer(self.learner, config.optim)
         self.step = 0
@@ -120,7 +122,7 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Means over the held-out moments of the objective's terms and metrics (`held_out/…`)."""
         held_out = [WeightedRoot(root=self.config.data.validation_root)]
-        stream = self._stream(held_out, 1, augment=False)
+        stream = self._stream(held_out, 1, augment=False, quarantine="quarantine-held-out")
         self.learner.eval()
         sums: dict[str, Tensor] = {}
         for batch in stream:
@@ -160,7 +162,9 @@ class Trainer:
         if self.ranks.is_first:
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
 
-    def _stream(self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool) -> AVStream:
+    def _stream(
+        self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool, quarantine: str
+    ) -> AVStream:
         config = self.config
         return AVStream(
             open_mixture(roots),
@@ -173,7 +177,7 @@ class Trainer:
             augment=augment,
             share=Share(rank=self.ranks.rank, world_size=self.ranks.world_size),
             config=config.data.stream,
-            quarantine_path=Path(config.out) / f"quarantine-rank{self.ranks.rank}.jsonl",
+            quarantine_path=Path(config.out) / f"{quarantine}-rank{self.ranks.rank}.jsonl",
         )
 
     def _record_samples(self, batch: AVBatch) -> None:
