@@ -84,7 +84,11 @@ def pack(
     plan = _plan(probed, moments, annotations, config)
     sweep(root)
     storage.write_bytes(storage.join(root, JOB_NAME), _job_file(job, command))
-    parts = _make_parts(plan, root, profile, config, workers)
+    try:
+        parts = _make_parts(plan, root, profile, config, workers)
+    except BaseException:
+        sweep(root)  # a worker that is told to stop just as it makes its scratch folder leaves it
+        raise
     _refuse_nothing(parts, root)
     name_skipped([Skipped(*one) for part in parts for one in part.skipped], "segments")
     finish_root(root, parts, annotations, profile.name, config.segments.margin_seconds, command)
