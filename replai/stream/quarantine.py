@@ -62,9 +62,9 @@ class Quarantine:
         if num_good:
             self._in_a_row = 0
         if len(self._in_epoch) > self._most:
-            self._stop(f"more than {self._most} bad samples in epoch {self._epoch}")
+            self._stop(f"more than {self._most} bad samples in epoch {self._epoch}", "max_share")
         if self._in_a_row >= self._config.max_in_a_row:
-            self._stop(f"{self._in_a_row} bad samples in a row")
+            self._stop(f"{self._in_a_row} bad samples in a row", "max_in_a_row")
 
     def _note(self, one: BadSample) -> None:
         if one.epoch != self._epoch:
@@ -77,7 +77,7 @@ class Quarantine:
             with self._path.open("a") as file:
                 file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
 
-    def _stop(self, what: str) -> None:
+    def _stop(self, what: str, limit: str) -> None:
         named = "; ".join(f"{b.key}: {b.reason}" for b in self._in_epoch[:NAMED_IN_ERROR])
         where = f", all in {self._path}" if self._path else ""
-        raise UserError(f"{what} ({named}{where}); mend the data or raise bad_samples.max_share")
+        raise UserError(f"{what} ({named}{where}); mend the data or raise bad_samples.{limit}")

@@ -47,7 +47,8 @@ def fill_with_spares(
             bad.append(bad_sample(visit, reader))
             if len(bad) >= most_in_a_row:
                 raise UserError(
-                    f"{len(bad)} bad samples in a row, the first {bad[0].key}: {bad[0].reason}"
+                    f"{len(bad)} bad samples in a row, the first {bad[0].key}: {bad[0].reason}; "
+                    "mend the data or raise bad_samples.max_in_a_row"
                 )
             spare = spare_item(seed, visit.place, len(bad), num_items)
             visit = load(replace(visit.place, item=spare))

@@ -297,7 +297,10 @@ def test_trouble_arrives_as_one_line(small_root: Path, tmp_path: Path, workers: 
     root = tmp_path / "root"
     shutil.copytree(small_root, root)
     damage(root)
-    in_a_row = rf"^3 bad samples in a row, the first .*: sample .* in {root}/shards/.*crc32$"
+    in_a_row = (
+        rf"^3 bad samples in a row, the first .*: sample .* in {root}/shards/.*crc32; "
+        r"mend .*max_in_a_row$"
+    )
     with pytest.raises(UserError, match=in_a_row) as caught:
         list(make_stream(root, workers=workers, bad_samples=BadSampleConfig(max_in_a_row=3)))
     assert "\n" not in str(caught.value)
