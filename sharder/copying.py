@@ -16,6 +16,7 @@ from replai.core.record import VideoFacts
 from replai.core.timeline import Span
 from replai.media.container import Media, time_base
 from replai.media.packets import pts_of
+from replai.media.rotation import shown_size
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
 from sharder.span_packets import read_span
 
@@ -24,7 +25,8 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     """The packets from the keyframe at or before `span` to the last frame of it.
 
     All packets up to that frame are kept, in decode order, so that every frame has what it
-    refers to; leading frames of an open GOP, which refer to what is not kept, are left out.
+    refers to; leading frames of an open GOP, which refer to what is not kept, are left out. The
+    mp4 says, as the source did, how it is to be turned.
     Raises SampleError where there is no keyframe, or the codec cannot stand in an mp4.
     """
     video = media.video
@@ -36,6 +38,7 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     pictures = led[: _closed([pts_of(p) for p in led], media.pts_at(span.stop_seconds, video))]
     start = first * time_base(video)
     stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
+    width, height = shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = [p for p in found.audio if audio is not None and start <= _seconds(p) < stop]
     return EncodedSegment(
@@ -43,8 +46,8 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
         start_seconds=float(start - media.origin),
         duration_seconds=float(stop - start),
         video=VideoFacts(
-            width=video.width,
-            height=video.height,
+            width=width,
+            height=height,
             fps=float(video.average_rate or 0),
             codec=video.codec_context.codec.canonical_name,
         ),

@@ -26,6 +26,7 @@ from replai.core.record import VideoFacts
 from replai.core.timeline import Span, slot_centres
 from replai.media.container import Media
 from replai.media.mono import TOLERANCE_SECONDS
+from replai.media.rotation import Upright, shown_size
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
 from sharder.span_packets import read_span
 
@@ -52,15 +53,16 @@ class TranscodeSettings:
 
 
 def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:
-    """The frames on screen at each 1/fps slot of `span`, scaled, and its sound with its own
-    channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes.
+    """The frames on screen at each 1/fps slot of `span`, upright and scaled, and its sound with
+    its own channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes.
     """
     if media.video is None or not media.video.width * media.video.height:
         raise SampleError("no video stream")
     num_frames = max(1, ceil(span.duration_seconds * settings.fps - 1e-6))
     packets = read_span(media, span)
     stored = Span(span.start_seconds, span.start_seconds + num_frames / settings.fps)
-    width, height = _scaled(media.video.width, media.video.height, settings.short_side)
+    size = shown_size(media.video.codec_context, packets.video)
+    width, height = _scaled(*size, settings.short_side)
     sink, source = io.BytesIO(), sound_of(media)
     rate_hz = stored_rate_hz(source.rate, settings.audio_rate_hz) if source else None
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
@@ -117,9 +119,9 @@ def _add_audio(
 def _encode_pictures(
     target: OutputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
 ) -> None:
-    reformatter = VideoReformatter()
+    reformatter, upright = VideoReformatter(), Upright()
     for number, frame in enumerate(frames):
-        scaled = reformatter.reformat(frame, stream.width, stream.height, "yuv420p")
+        scaled = reformatter.reformat(upright(frame), stream.width, stream.height, "yuv420p")
         scaled.pts, scaled.time_base = number, stream.codec_context.time_base
         scaled.pict_type = 0  # the encoder chooses anew, whatever the source chose
         target.mux(stream.encode(scaled))

@@ -10,6 +10,7 @@ from av.stream import Stream
 from replai.core.errors import SampleError
 from replai.core.record import AudioFacts, VideoFacts
 from replai.media.container import Media, MediaFile, open_media, start_pts, time_base
+from replai.media.rotation import shown_size
 
 _FAR_SECONDS = 1_000_000.0
 _TAIL_SECONDS = 1.0
@@ -24,8 +25,8 @@ class MediaFacts:
     that clock, negative if before the video, None without audio. `container`: FFmpeg's name of
     the format.
 
-    `video.width` and `video.height` are the decoded frames' own: the display rotation of a phone
-    video and the shape of its pixels are not applied, here or by `read_views`.
+    `video.width` and `video.height` are those of the frames as displayed and as `read_views` crops
+    them: a phone's video is turned upright. The shape of its pixels is not applied.
     """
 
     duration_seconds: float
@@ -39,17 +40,18 @@ def probe(file: MediaFile) -> MediaFacts:
     """The facts of `file`: a path, the bytes of a file, or a seekable binary file object.
 
     Reads headers; where these do not give the duration (Matroska, MPEG-TS, fragmented MP4), also
-    the packets behind the last keyframe, or the whole file if it has no index. Decodes nothing.
-    Cover pictures are not video. Raises SampleError if the file is damaged, is not media, or has
-    neither video nor audio; OSError if it cannot be read.
+    the packets behind the last keyframe, or the whole file if it has no index. Decodes one frame,
+    which tells the rotation. Cover pictures are not video. Raises SampleError if the file is
+    damaged, is not media, or has neither video nor audio; OSError if it cannot be read.
     """
     with open_media(file) as media:
         stream = media.video or media.audio
         if stream is None:
             raise SampleError("has neither a video nor an audio stream")
+        video = _video_facts(media)  # before the search for the end moves the file on
         return MediaFacts(
             duration_seconds=_duration_seconds(media, stream),
-            video=_video_facts(media),
+            video=video,
             audio=_audio_facts(media),
             audio_start_seconds=_audio_start_seconds(media),
             container=media.container.format.name,
@@ -60,10 +62,11 @@ def _video_facts(media: Media) -> VideoFacts | None:
     if media.video is None:
         return None
     context = media.video.codec_context
+    width, height = shown_size(context, media.container.demux(media.video))
     fps = media.video.average_rate or media.video.guessed_rate or 0
     return VideoFacts(
-        width=context.width,
-        height=context.height,
+        width=width,
+        height=height,
         fps=float(fps),
         codec=context.codec.canonical_name,
     )

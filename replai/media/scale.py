@@ -1,8 +1,8 @@
-"""Crop, scale, flip and colour conversion of one frame, in one pass of libav filters."""
+"""Crop, scale, turn, flip and colour conversion of one frame, in one pass of libav filters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from av.filter import Graph
@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
+from replai.media.rotation import TURNS, buffer_arguments, quarter_turns
 
 # Bilinear widens its kernel when it shrinks, so it does not alias. Without full_chroma_int and
 # accurate_rnd swscale's RGB is up to 3 levels too dark; bitexact: the same on every processor.
@@ -24,7 +25,8 @@ class Geometry:
     """A crop in source pixels, then a size in output pixels, then a left-right flip.
 
     The crop is snapped to even pixels, at most one pixel away (or to the frame's own edge), as
-    the chroma of 4:2:0 video requires. Source pixels are those of the stored, unrotated frame.
+    the chroma of 4:2:0 video requires. Source pixels are those of the frame as displayed: turned
+    upright, where the file says that it is to be turned.
     """
 
     crop_left: float
@@ -50,21 +52,19 @@ class Scaler:
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
-        self._source = ""
+        self._source: tuple[str, int] | None = None
         self._ends: tuple[Graph, FilterContext, FilterContext] | None = None
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """`frame`, cropped, scaled, flipped; uint8 [out_height, out_width, 3], RGB.
+        """`frame`, turned upright, cropped, scaled, flipped; uint8 [out_height, out_width, 3], RGB.
 
         Raises SampleError if the crop reaches more than a pixel out of the frame.
         """
-        source = (
-            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
-            f":time_base=1/1000:colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-        )
-        if self._ends is None or source != self._source:
-            self._ends = _graph(source, self._geometry, frame.width, frame.height)
-            self._source = source
+        turns = quarter_turns(frame)
+        source = buffer_arguments(frame)
+        if self._ends is None or (source, turns) != self._source:
+            self._ends = _graph(source, self._geometry, frame.width, frame.height, turns)
+            self._source = (source, turns)
         _, head, tail = self._ends
         head.push(frame)
         scaled = tail.pull()
@@ -73,8 +73,9 @@ class Scaler:
 
 
 def _graph(
-    source: str, geometry: Geometry, width: int, height: int
+    source: str, shown: Geometry, width: int, height: int, turns: int
 ) -> tuple[Graph, FilterContext, FilterContext]:
+    geometry = _unturned(shown, width, height, turns)
     left, right = _snapped(geometry.crop_left, geometry.crop_width, width, "width")
     top, bottom = _snapped(geometry.crop_top, geometry.crop_height, height, "height")
     graph = Graph()
@@ -84,12 +85,34 @@ def _graph(
         graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"),
         graph.add("scale", f"{geometry.out_width}:{geometry.out_height}:flags={_FLAGS}"),
         graph.add("format", "rgb24"),
+        *(graph.add(name, arguments) for name, arguments in TURNS[turns]),
         *([graph.add("hflip")] if geometry.flip else []),
         graph.add("buffersink"),
     ]
     graph.link_nodes(*nodes)
     graph.configure()
     return graph, nodes[0], nodes[-1]
+
+
+def _unturned(shown: Geometry, width: int, height: int, turns: int) -> Geometry:
+    """`shown` in pixels of the stored frame of the given size: turned after it is scaled, a frame
+    costs a turn of few pixels.
+    """
+    geometry = shown
+    across = height if turns % 2 else width  # of the frame, as it is before each turn back
+    other = width + height - across
+    for _ in range(turns):
+        geometry = replace(
+            geometry,
+            crop_left=geometry.crop_top,
+            crop_top=across - geometry.crop_left - geometry.crop_width,
+            crop_width=geometry.crop_height,
+            crop_height=geometry.crop_width,
+            out_height=geometry.out_width,
+            out_width=geometry.out_height,
+        )
+        across, other = other, across
+    return geometry
 
 
 def _snapped(start: float, length: float, size: int, name: str) -> tuple[int, int]:
