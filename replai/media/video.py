@@ -126,11 +126,13 @@ def _decoded(
 def _decoded_run(
     context: VideoCodecContext, packets: Sequence[Packet[Stream]], wanted: frozenset[int]
 ) -> Iterator[VideoFrame]:
+    # FFmpeg's own decoders ask before each frame; foreign ones (dav1d) once, when opened.
+    skips = not context.codec.name.startswith("lib")
     for packet in packets:
         if packet.is_corrupt:
             raise SampleError(f"video packet at pts {packet.pts} is damaged")
         # A frame that no other leans on and no view wants need not be decoded.
-        context.skip_frame = "DEFAULT" if pts_of(packet) in wanted else "NONREF"
+        context.skip_frame = "NONREF" if skips and pts_of(packet) not in wanted else "DEFAULT"
         yield from context.decode(packet)
     yield from context.decode(None)
     context.flush_buffers()
