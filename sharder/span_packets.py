@@ -33,7 +33,7 @@ def read_span(media: Media, span: Span) -> Packets:
     """
     assert media.video is not None
     for back in _STEPS_BACK_SECONDS:
-        from_the_start = span.start_seconds <= back
+        from_the_start = span.start_seconds <= back or not media.is_timed_after_a_seek
         if from_the_start:
             media.container.seek(_EARLIEST, backward=False)
         else:

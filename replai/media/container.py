@@ -1,7 +1,9 @@
 """An open media file: its one video stream, its one audio stream, and their common clock.
 
 The clock of a file: seconds, zero at the first frame of the video stream by pts (at the first
-audio sample, in a file without video). pts leave this package only as such seconds.
+audio sample, in a file without video). pts leave this package only as such seconds. AVI stores no
+pts: where its frames are reordered, zero is when the first one may be decoded, a frame or two
+before it is shown.
 """
 
 from __future__ import annotations
@@ -40,6 +42,15 @@ class Media:
     video: VideoStream | None
     audio: AudioStream | None
     origin: Fraction
+
+    @property
+    def is_timed_after_a_seek(self) -> bool:
+        """Whether packets behind a seek have the times they have when read from the start.
+
+        An MPEG program stream times some of its frames only; FFmpeg counts on from those, and
+        after a seek from a guess.
+        """
+        return self.container.format.name != "mpeg"
 
     def seconds(self, pts: int, stream: Stream) -> Fraction:
         """`pts` of `stream`, on the file's clock."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
@@ -55,14 +56,23 @@ def read_packets(
     if not wanted:
         return Packets()
     first = max(start_seconds - _REORDER_SECONDS, 0.0)
-    if first > 0:
-        media.container.seek(media.pts_at(first, wanted[0]), stream=wanted[0])
-        found = _demux(media, wanted, stop_seconds)
-        if _reaches_back(media, wanted, found, start_seconds):
-            return found
+    if first > 0 and media.is_timed_after_a_seek:
+        if _sought(media, first, wanted[0]):
+            found = _demux(media, wanted, stop_seconds)
+            if _reaches_back(media, wanted, found, start_seconds):
+                return found
         earliest = -abs(media.container.duration or 0) - 10**9
-        media.container.seek(earliest)
+        media.container.seek(earliest, backward=False)
     return _demux(media, wanted, stop_seconds)
+
+
+def _sought(media: Media, seconds: float, stream: Stream) -> bool:
+    """Whether the file now stands near `seconds`: FLV, for one, knows no place past its end."""
+    try:
+        media.container.seek(media.pts_at(seconds, stream), stream=stream)
+    except FFmpegError:
+        return False
+    return True
 
 
 def _demux(media: Media, wanted: list[Stream], stop_seconds: float) -> Packets:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 NUM_BITS = 8
 CHIRP_RATE_HZ = 16000
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Recipe:
     video_start_seconds: float = 0.0
     dropped_frames: frozenset[int] = frozenset()
     noise: int = 0
+    pix_fmt: str = "yuv420p"
+    codec_options: tuple[tuple[str, str], ...] = ()
     audio_codec: str | None = "aac"
     audio_rate_hz: int = 44100
     audio_channels: int = 2
@@ -107,8 +110,9 @@ def _encode_video(out, recipe: Recipe) -> Sequence[av.Packet]:
     stream = out.add_stream(recipe.codec, rate=recipe.fps)
     if recipe.codec == "libx264":
         stream.options = {**options, "preset": "veryfast", "threads": "1"}
+    stream.options = {**stream.options, **dict(recipe.codec_options)}
     stream.gop_size, stream.width, stream.height = recipe.gop, recipe.width, recipe.height
-    stream.pix_fmt = "yuv420p"
+    stream.pix_fmt = recipe.pix_fmt
     stream.codec_context.time_base = Fraction(1, recipe.fps)
     packets, rng = [], np.random.default_rng(0)
     for index in range(recipe.num_frames):
@@ -128,7 +132,7 @@ def _encode_audio(out, recipe: Recipe) -> Sequence[av.Packet]:
     if recipe.audio_codec is None:
         return []
     rate = recipe.audio_rate_hz
-    layout = "stereo" if recipe.audio_channels == 2 else "mono"
+    layout = LAYOUTS[recipe.audio_channels]
     stream = out.add_stream(recipe.audio_codec, rate=rate)
     stream.layout = layout
     start = round((recipe.video_start_seconds + recipe.audio_start_seconds) * rate)
