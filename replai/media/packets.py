@@ -20,8 +20,9 @@ from replai.media.container import Media
 _REORDER_SECONDS = 0.25
 # dts that a container does not store are guesses: read on for a while past the last wanted time.
 _READ_ON_SECONDS = 0.5
-# Streams end together to within this, if a file is whole.
-_SHORT_SECONDS = 0.1
+# Streams end together to within this, if a file is whole; the stated end may count the delay of
+# the sound's codec, as much as 0.14 s (MP3 at 8 kHz).
+_SHORT_SECONDS = 0.2
 _REORDERED_PACKETS = 32
 
 
