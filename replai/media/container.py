@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
@@ -32,6 +33,7 @@ MediaFile = str | bytes | BinaryIO
 _FORMATS = "mov,matroska,mpegts,mpeg,avi,wav,w64,flac,mp3,aac,ogg,flv,asf,ivf"
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _BUFFER_BYTES = 1 << 18
+_UNPROBED = {"skip_frame": "all", "probesize": "32", "fpsprobesize": "0"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Media:
 
         A microsecond of tolerance: a float that means a frame's own time must find that frame.
         """
-        return int((Fraction(seconds + 1e-6) + self.origin) // time_base(stream))
+        tick = time_base(stream)
+        # In floats: exact to 1e-9 s after a year of video, and Fractions take ten times as long.
+        return floor((seconds + 1e-6 + float(self.origin)) * tick.denominator / tick.numerator)
 
     def only(self, kept: Stream) -> None:
         """From here on, have the demuxer skip every other stream unread."""
@@ -78,18 +82,52 @@ def open_media(file: MediaFile) -> Iterator[Media]:
     Raises SampleError, here and from the body, if the bytes are damaged or are not media, and
     what opening or reading the file itself raises (OSError).
     """
-    with (
-        _bytes_of(file) as stream,
-        damage_is_sample_error(),
-        av.open(
-            stream,
-            "r",
-            options={"format_whitelist": _FORMATS},
-            metadata_errors="replace",
-            buffer_size=_BUFFER_BYTES,
-        ) as container,
-    ):
+    with _bytes_of(file) as stream, damage_is_sample_error(), _opened(stream, {}) as container:
         yield _media(container)
+
+
+@contextmanager
+def open_sample(data: bytes) -> Iterator[Media]:
+    """As `open_media`, some ms of CPU sooner where `data` is what sharder stores: H.264 in MP4.
+
+    FFmpeg's probing decodes a frame to learn what the header of such a file says anyhow. Where
+    it does not say it, the file is opened as any other.
+    """
+    with _bytes_of(data) as stream, damage_is_sample_error(), ExitStack() as stack:
+        container = stack.enter_context(_opened(stream, _UNPROBED if _is_mp4(data) else {}))
+        if _is_mp4(data) and not _header_says_all(container):
+            stream.seek(0)
+            container = stack.enter_context(_opened(stream, {}))
+        yield _media(container)
+
+
+def _opened(stream: BinaryIO, options: dict[str, str]) -> InputContainer:
+    return av.open(
+        stream,
+        "r",
+        options={"format_whitelist": _FORMATS, **options},
+        metadata_errors="replace",
+        buffer_size=_BUFFER_BYTES,
+    )
+
+
+def _is_mp4(data: bytes) -> bool:
+    return data[4:8] == b"ftyp"
+
+
+def _header_says_all(container: InputContainer) -> bool:
+    """Whether an unprobed MP4 is H.264, perhaps with AAC, of known start, and not fragmented."""
+    for stream in container.streams:
+        context = getattr(stream, "codec_context", None)
+        if context is None or stream.start_time is None or not stream.frames:
+            return False
+        if context.name == "h264":
+            # Without a probe the decoder may not know how many frames it must wait for before
+            # it shows them in order: have it wait for the most, where the stream does not say.
+            context.options = {**context.options, "strict": "1"}
+        elif context.name != "aac":
+            return False
+    return len(container.streams.video) == 1 and len(container.streams.audio) <= 1
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replai.media.audio import PREROLL_SECONDS, Sound, SoundRequest, read_sound
-from replai.media.container import Media, open_media
+from replai.media.container import Media, open_sample
 from replai.media.packets import Packets, check_boxes, read_packets
 from replai.media.video import ClipRequest, read_clips
 
@@ -24,7 +24,7 @@ def read_views(
     silence with coverage 0. Raises SampleError, with a one-line reason, if the file is damaged,
     is cut off, or has no video though a clip is wanted.
     """
-    with open_media(data) as media:
+    with open_sample(data) as media:
         if media.container.format.name.startswith("mov"):
             check_boxes(data)
         packets = _packets(media, clips, sounds)

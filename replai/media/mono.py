@@ -30,8 +30,8 @@ def placed(
     to FRAMES_JOINED of them. Raises SampleError for a change of the sample rate.
     """
     rate, expected, tick, origin = 0, None, 0.0, 0.0
-    run: list[NDArray[Any]] = []
-    start = 0
+    run: list[AudioFrame] = []
+    start = trimmed = 0
     for frame in frames:
         if rate not in (0, frame.sample_rate):
             raise SampleError(f"audio changes its rate from {rate} to {frame.sample_rate} Hz")
@@ -39,17 +39,18 @@ def placed(
             rate = frame.sample_rate
             tick, origin = float(time_base(stream) * rate), float(media.origin * rate)
         by_pts = None if frame.pts is None else round(frame.pts * tick - origin)
-        index, samples = _index(by_pts, expected, rate), _channels(frame)
-        if run and (index != expected or len(run) == FRAMES_JOINED or not _alike(samples, run[0])):
-            yield rate, start, _mono(run)
+        index = _index(by_pts, expected, rate)
+        if run and (index != expected or len(run) == FRAMES_JOINED or not _alike(frame, run[0])):
+            yield rate, start, _mono(run)[trimmed:]
             run = []
-        trimmed = 0 if expected is None else max(expected - index, 0)
-        if trimmed < samples.shape[1]:
-            start = start if run else index + trimmed
-            run.append(samples[:, trimmed:])
-            expected = index + samples.shape[1]
+        overlap = 0 if expected is None else max(expected - index, 0)
+        if overlap < frame.samples:
+            if not run:
+                start, trimmed = index + overlap, overlap
+            run.append(frame)
+            expected = index + frame.samples
     if run:
-        yield rate, start, _mono(run)
+        yield rate, start, _mono(run)[trimmed:]
 
 
 def _index(by_pts: int | None, expected: int | None, rate_hz: int) -> int:
@@ -63,21 +64,13 @@ def _index(by_pts: int | None, expected: int | None, rate_hz: int) -> int:
     return by_pts
 
 
-def _channels(frame: AudioFrame) -> NDArray[Any]:
-    """The frame's samples as the file has them, [channels, n]."""
-    samples: NDArray[Any] = frame.to_ndarray()
-    if frame.format.is_planar:
-        return samples
-    return samples.reshape(-1, len(frame.layout.channels)).T
+def _alike(one: AudioFrame, other: AudioFrame) -> bool:
+    return one.format.name == other.format.name and one.layout.name == other.layout.name
 
 
-def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    return one.dtype == other.dtype and len(one) == len(other)
-
-
-def _mono(run: list[NDArray[Any]]) -> NDArray[np.float32]:
+def _mono(run: list[AudioFrame]) -> NDArray[np.float32]:
     """Mean of the channels of joined frames; float32 [n], full scale at 1."""
-    samples = np.concatenate(run, axis=1) if len(run) > 1 else run[0]
+    samples = _channels(_joined(run))
     dtype = np.dtype(np.float32 if samples.dtype.kind == "f" else np.float64)
     mean = np.add.reduce(samples, axis=0, dtype=dtype) / dtype.type(len(samples))
     if samples.dtype.kind != "f":
@@ -85,6 +78,27 @@ def _mono(run: list[NDArray[Any]]) -> NDArray[np.float32]:
         mean = (mean - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
     mono: NDArray[np.float32] = mean.astype(np.float32, copy=False)
     return mono
+
+
+def _joined(run: list[AudioFrame]) -> AudioFrame:
+    """The frames as one: joined in C, as a window has a hundred of them."""
+    if len(run) == 1:
+        return run[0]
+    fifo = av.AudioFifo()
+    for frame in run:
+        frame.pts = None  # the run has no seam; the fifo would insist on pts without jitter
+        fifo.write(frame)
+    whole = fifo.read()
+    assert whole is not None, "a run has samples"
+    return whole
+
+
+def _channels(frame: AudioFrame) -> NDArray[Any]:
+    """The frame's samples as the file has them, [channels, n]."""
+    samples: NDArray[Any] = frame.to_ndarray()
+    if frame.format.is_planar:
+        return samples
+    return samples.reshape(-1, len(frame.layout.channels)).T
 
 
 def resampled(

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.media import video
+from replai.media import container, video
 from replai.media.audio import SoundRequest
-from replai.media.container import open_media
+from replai.media.container import open_media, open_sample
 from replai.media.decode import read_views
 from replai.media.packets import read_packets
 from replai.media.scale import Geometry
@@ -78,6 +78,36 @@ def test_frames_are_those_on_screen_at_the_slots_centres(name: str) -> None:
             assert view.flags.c_contiguous
             wanted = [on_screen(frames, s) for s in clip.frame_seconds]
             assert numbers(view) == wanted, f"start {clip.start_seconds}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_sample_opens_as_any_file_does(name: str) -> None:
+    data = encoded(FILES[name])
+    with open_media(data) as any_file, open_sample(data) as sample:
+        assert sample.origin == any_file.origin
+        for one, other in ((sample.video, any_file.video), (sample.audio, any_file.audio)):
+            assert (one is None) == (other is None)
+            if one is not None and other is not None:
+                assert (one.index, one.time_base) == (other.index, other.time_base)
+                assert one.start_time == other.start_time
+
+
+def test_a_stored_sample_is_opened_once_and_not_probed(
+    plain: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[dict[str, str]] = []
+    opened = container._opened
+    monkeypatch.setattr(
+        container, "_opened", lambda f, options: (calls.append(options), opened(f, options))[1]
+    )
+    with open_sample(plain) as media:
+        assert media.video is not None
+        assert media.video.codec_context.format is None  # a probe would have decoded a frame
+    assert calls == [container._UNPROBED]
+    with open_sample(encoded(FILES["fragmented"])) as media:
+        assert media.video is not None
+        assert media.video.codec_context.format is not None
+    assert len(calls) == 3
 
 
 def test_a_frames_own_time_as_a_float_finds_that_frame(plain: bytes) -> None:
