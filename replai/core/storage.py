@@ -82,11 +82,26 @@ def naming_store_errors(url: str) -> Iterator[None]:
             raise
         raise UserError(f"{url!r}: {_first_line(error)}") from None
     except Exception as error:
-        if not _is_store_error(error):
+        status = http_status(error)
+        if status is None and not _is_store_error(error):
             raise
-        if type(error).__name__ in _REFUSALS:
+        if status in (401, 403) or type(error).__name__ in _REFUSALS:
             raise _refused(url, error) from None
+        if status in (404, 410):
+            raise UserError(f"no such file, folder or bucket: {url}") from None
         raise UserError(f"the store of {url} does not answer: {_first_line(error)}") from None
+
+
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status that a store's client raised `error` for, if it says one.
+
+    Clients differ in the name: `status` (aiohttp), `status_code` (Azure), `code` (gcsfs; as text).
+    """
+    for name in ("status", "status_code", "code"):
+        value = getattr(error, name, None)
+        if isinstance(value, int | str) and str(value).isdecimal() and 400 <= int(value) < 600:
+            return int(value)
+    return None
 
 
 def _is_store_error(error: Exception) -> bool:

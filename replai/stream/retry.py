@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from replai.core.storage import http_status
+
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
 _HOPELESS = {
     "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError",
@@ -93,8 +95,8 @@ def may_pass(error: BaseException) -> bool:
         return False
     if isinstance(error, OSError | TimeoutError | EOFError):
         return True
-    status = getattr(error, "status", None)  # aiohttp's; s3fs gives OSErrors instead
-    if isinstance(status, int) and 400 <= status < 500 and status not in _BUSY:
-        return False
+    status = http_status(error)
+    if status is not None:
+        return status >= 500 or status in _BUSY
     kind = type(error)
     return kind.__module__.split(".")[0] in _CLIENTS and kind.__name__ not in _HOPELESS

@@ -192,9 +192,20 @@ class ClientError(Exception):
 ClientError.__module__ = "botocore.exceptions"
 
 
+class HttpError(Exception):
+    """As gcsfs has it."""
+
+    def __init__(self, code: int | str) -> None:
+        super().__init__(f"said with {code}")
+        self.code = code
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
+        (HttpError("403"), r"access to s3://b/a was refused \(said with 403\)"),
+        (HttpError(404), "no such file, folder or bucket: s3://b/a"),
+        (HttpError(503), "store of s3://b/a does not answer: said with 503$"),
         (FileNotFoundError("x"), "no such file, folder or bucket: s3://b/a"),
         (PermissionError("Forbidden\nmore"), r"access to s3://b/a was refused \(Forbidden\)"),
         (TimeoutError(), "s3://b/a: TimeoutError"),
@@ -207,7 +218,9 @@ def test_what_stores_say_is_one_line(error: Exception, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [ValueError("bug"), TypeError("bug"), ImportError("bug")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bug"), TypeError("bug"), ImportError("bug"), HttpError("bug")]
+)
 def test_bugs_pass_through(error: Exception) -> None:
     with pytest.raises(type(error), match="bug"), storage.naming_store_errors("s3://b/a"):
         raise error

@@ -15,6 +15,13 @@ def http_error(status: int) -> aiohttp.ClientResponseError:
     return aiohttp.ClientResponseError(None, (), status=status)  # type: ignore[arg-type]
 
 
+def error_with(**facts: object) -> Exception:
+    """What a client that we do not know raises."""
+    error = type("HttpError", (Exception,), facts)("said by the store")
+    assert isinstance(error, Exception)
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
@@ -29,6 +36,13 @@ def http_error(status: int) -> aiohttp.ClientResponseError:
         (http_error(429), True),
         (http_error(403), False),
         (http_error(416), False),
+        (error_with(code=503), True),
+        (error_with(code="502"), True),
+        (error_with(status_code=429), True),
+        (error_with(code=400), False),
+        (error_with(status_code=403), False),
+        (error_with(code=7), False),
+        (error_with(code="E503"), False),
         (botocore.exceptions.NoCredentialsError(), False),
         (FileNotFoundError(), False),
         (PermissionError(), False),
