@@ -71,7 +71,7 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     """Packets with a time, until every stream is past `stop_seconds`."""
     streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
     unfinished = {stream.index for stream in streams}
-    for packet in media.container.demux(streams):
+    for packet in media.demux(*streams):
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue

@@ -65,19 +65,21 @@ def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> Enc
     width, height = _scaled(*size, settings.short_side)
     sink, source = io.BytesIO(), sound_of(media)
     rate_hz = stored_rate_hz(source.rate, settings.audio_rate_hz) if source else None
+    facts = audio_facts(source, rate_hz)  # now: a damaged frame changes what the stream says
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
         picture = _add_video(target, width, height, settings)
         sound = _add_audio(target, source, settings, rate_hz) if source and rate_hz else None
         _encode_pictures(target, picture, _frames_of(media, packets.video, stored, num_frames))
         if source is not None and sound is not None:
-            samples = _samples_of(media, source, packets.audio, stored)
-            _encode_sound(target, sound, _at_rate(samples, source, sound.rate))
+            kind = _Kind(source.layout.name, source.channels, source.rate)
+            samples = _samples_of(media, source, kind, packets.audio, stored)
+            _encode_sound(target, sound, _at_rate(samples, kind, sound.rate))
     return EncodedSegment(
         media=sink.getvalue(),
         start_seconds=stored.start_seconds,
         duration_seconds=num_frames / settings.fps,
         video=VideoFacts(width=width, height=height, fps=float(settings.fps), codec="h264"),
-        audio=audio_facts(source, rate_hz),
+        audio=facts,
     )
 
 
@@ -151,22 +153,30 @@ def _frames_of(
         yield shown
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What the source's sound is said to be, before any of it is decoded."""
+
+    layout: str
+    channels: int
+    rate_hz: int
+
+
 def _samples_of(
-    media: Media, stream: AudioStream, packets: Sequence[Packet[Stream]], span: Span
+    media: Media, stream: AudioStream, kind: _Kind, packets: Sequence[Packet[Stream]], span: Span
 ) -> NDArray[np.float32]:
     """The span's sound, every channel, placed by pts; float32 [channels, n], gaps are zeros."""
-    first = round(span.start_seconds * stream.rate)
-    samples = np.zeros(
-        (stream.channels, round(span.stop_seconds * stream.rate) - first), np.float32
-    )
-    to_float = av.AudioResampler(format="fltp", layout=stream.layout.name, rate=stream.rate)
+    rate = kind.rate_hz
+    first = round(span.start_seconds * rate)
+    samples = np.zeros((kind.channels, round(span.stop_seconds * rate) - first), np.float32)
+    to_float = av.AudioResampler(format="fltp", layout=kind.layout, rate=rate)
     following: int | None = None
     for frame in _decoded(stream.codec_context.decode, packets):
         for part in to_float.resample(frame):
             if part.pts is None or part.time_base is None:
                 continue
-            start = round(float(part.pts * part.time_base - media.origin) * stream.rate) - first
-            if following is not None and abs(start - following) <= TOLERANCE_SECONDS * stream.rate:
+            start = round(float(part.pts * part.time_base - media.origin) * rate) - first
+            if following is not None and abs(start - following) <= TOLERANCE_SECONDS * rate:
                 start = following
             _put(samples, start, part.to_ndarray())
             following = start + part.samples
@@ -186,15 +196,13 @@ def _put(samples: NDArray[np.float32], start: int, part: NDArray[Any]) -> None:
         samples[:, low:high] = part[:, low - start : high - start]
 
 
-def _at_rate(
-    samples: NDArray[np.float32], source: AudioStream, rate_hz: int
-) -> NDArray[np.float32]:
+def _at_rate(samples: NDArray[np.float32], source: _Kind, rate_hz: int) -> NDArray[np.float32]:
     """`samples` [channels, n] of the source's rate at `rate_hz`, in step with it."""
-    if source.rate == rate_hz or not samples.size:
+    if source.rate_hz == rate_hz or not samples.size:
         return samples
-    frame = AudioFrame.from_ndarray(samples, format="fltp", layout=source.layout.name)
-    frame.sample_rate = source.rate
-    resampler = av.AudioResampler(format="fltp", layout=source.layout.name, rate=rate_hz)
+    frame = AudioFrame.from_ndarray(samples, format="fltp", layout=source.layout)
+    frame.sample_rate = source.rate_hz
+    resampler = av.AudioResampler(format="fltp", layout=source.layout, rate=rate_hz)
     parts = [*resampler.resample(frame), *resampler.resample(None)]
     return np.concatenate([part.to_ndarray() for part in parts if part.samples], axis=1)
 

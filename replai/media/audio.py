@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
 from replai.media.container import Media, MediaFile, damage_is_sample_error, open_media
+from replai.media.limits import MOST_SOUND_VALUES, Budget, check_audio_rate
 from replai.media.mono import placed, resampled
 from replai.media.packets import pts_of
 
@@ -68,7 +69,7 @@ def read_sound(media: Media, packets: Sequence[Packet[Stream]], request: SoundRe
     if media.audio is None or not near:
         return Sound(silence, 0.0)
     frames = list(_decoded_strictly(media, near))
-    rate = frames[0].sample_rate if frames else request.sample_rate_hz
+    rate = check_audio_rate(frames[0].sample_rate) if frames else request.sample_rate_hz
     window = _Window(request, rate)
     for _, index, samples in placed(media, media.audio, frames):
         window.put(index, samples)
@@ -126,10 +127,13 @@ def _overlapping(
 def _decoded_strictly(media: Media, packets: Sequence[Packet[Stream]]) -> Iterator[AudioFrame]:
     assert media.audio is not None
     context = media.audio.codec_context
+    budget = Budget(MOST_SOUND_VALUES, "audio samples decoded")
     for packet in packets:
         if packet.is_corrupt:
             raise SampleError(f"audio packet at pts {packet.pts} is damaged")
-        yield from context.decode(packet)
+        for frame in context.decode(packet):
+            budget.spend(frame.samples * frame.layout.nb_channels)
+            yield frame
     yield from context.decode(None)
     context.flush_buffers()
 
@@ -169,10 +173,10 @@ def _chained(
 def _decoded_leniently(media: Media) -> Iterator[AudioFrame]:
     """All frames that decode. The pts of the next good one tell how much is missing."""
     assert media.audio is not None
-    for packet in media.container.demux(media.audio):
+    for packet in media.demux(media.audio):
         try:
             with damage_is_sample_error():
-                yield from packet.decode()
+                yield from media.audio.codec_context.decode(packet)
         except SampleError:
             continue
 

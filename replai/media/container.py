@@ -21,10 +21,12 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from replai.core.errors import SampleError
+from replai.media.limits import LARGEST_PICTURE_PIXELS, check_audio_rate, check_picture
 
 StreamT = TypeVar("StreamT", bound=Stream)
 MediaFile = str | bytes | BinaryIO
@@ -34,6 +36,7 @@ _FORMATS = "mov,matroska,mpegts,mpeg,avi,wav,w64,flac,mp3,aac,ogg,flv,asf,ivf"
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _BUFFER_BYTES = 1 << 18
 _UNPROBED = {"skip_frame": "all", "probesize": "32", "fpsprobesize": "0"}
+_DECODER_OPTIONS = {"max_pixels": str(LARGEST_PICTURE_PIXELS)}
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,15 @@ class Media:
         tick = time_base(stream)
         # In floats: exact to 1e-9 s after a year of video, and Fractions take ten times as long.
         return floor((seconds + 1e-6 + float(self.origin)) * tick.denominator / tick.numerator)
+
+    def demux(self, *streams: Stream) -> Iterator[Packet[Stream]]:
+        """Packets of `streams` from where the file stands to its end; then an empty one for each,
+        without a time, that makes its decoder give what it holds back.
+        """
+        try:
+            yield from self.container.demux(*streams)
+        except IndexError:
+            return  # PyAV, behind all packets: a stream that came up on the way is not in its list
 
     def only(self, kept: Stream) -> None:
         """From here on, have the demuxer skip every other stream unread."""
@@ -105,7 +117,8 @@ def _opened(stream: BinaryIO, options: dict[str, str]) -> InputContainer:
     return av.open(
         stream,
         "r",
-        options={"format_whitelist": _FORMATS, **options},
+        # The decoder's too: some frames are decoded here, to learn what headers do not say.
+        options={"format_whitelist": _FORMATS, **_DECODER_OPTIONS, **options},
         metadata_errors="replace",
         buffer_size=_BUFFER_BYTES,
     )
@@ -170,6 +183,11 @@ def _media(container: InputContainer) -> Media:
     for stream in (video, audio):
         if stream is not None:
             stream.codec_context.thread_count = 1
+            stream.codec_context.options = dict(_DECODER_OPTIONS)
+    if video is not None:
+        check_picture(video.codec_context.width, video.codec_context.height)
+    if audio is not None and audio.sample_rate:  # 0: declared, but there is none
+        check_audio_rate(audio.sample_rate)
     clock = video or audio
     origin = start_pts(clock) * time_base(clock) if clock else Fraction(0)
     return Media(container, video, audio, origin)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
 from replai.media.container import Media, time_base
+from replai.media.limits import check_audio_rate
 
 # Containers round pts to milliseconds (Matroska) and phones jitter theirs. Within the tolerance
 # sound runs on without a seam; past it, it is placed anew by its pts.
@@ -36,7 +37,7 @@ def placed(
         if rate not in (0, frame.sample_rate):
             raise SampleError(f"audio changes its rate from {rate} to {frame.sample_rate} Hz")
         if rate == 0:
-            rate = frame.sample_rate
+            rate = check_audio_rate(frame.sample_rate)
             tick, origin = float(time_base(stream) * rate), float(media.origin * rate)
         by_pts = None if frame.pts is None else round(frame.pts * tick - origin)
         index = _index(by_pts, expected, rate)

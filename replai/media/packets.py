@@ -15,6 +15,7 @@ from av.stream import Stream
 
 from replai.core.errors import SampleError
 from replai.media.container import Media
+from replai.media.limits import MOST_PACKETS, Budget
 
 # Keyframes are found by dts, wanted by pts: step back by more than any reordering of B-frames.
 _REORDER_SECONDS = 0.25
@@ -79,13 +80,15 @@ def _sought(media: Media, seconds: float, stream: Stream) -> bool:
 def _demux(media: Media, wanted: list[Stream], stop_seconds: float) -> Packets:
     found = Packets()
     stop = stop_seconds + _READ_ON_SECONDS
+    budget = Budget(MOST_PACKETS, "packets")
     stop_pts = {s.index: media.pts_at(stop, s) for s in wanted}
     unfinished = set(stop_pts)
-    for packet in media.container.demux([s for s in (media.video, media.audio) if s]):
+    for packet in media.demux(*(s for s in (media.video, media.audio) if s)):
         if packet.dts is None and packet.pts is None:
             continue  # the empty packet that would flush the decoder
         kept = found.video if packet.stream is media.video else found.audio
         kept.append(packet)
+        budget.spend(1)
         index = packet.stream_index
         if index in unfinished and packet.dts is not None and packet.dts > stop_pts[index]:
             unfinished.discard(index)

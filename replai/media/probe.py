@@ -62,7 +62,7 @@ def _video_facts(media: Media) -> VideoFacts | None:
     if media.video is None:
         return None
     context = media.video.codec_context
-    width, height = shown_size(context, media.container.demux(media.video))
+    width, height = shown_size(context, media.demux(media.video))
     fps = media.video.average_rate or media.video.guessed_rate or 0
     return VideoFacts(
         width=width,
@@ -116,7 +116,7 @@ def _last_pts(media: Media, stream: Stream) -> int | None:
     end_pts: int | None = None
     rate = stream.average_rate if stream.type == "video" else None
     one_frame = round(1 / (rate * time_base(stream))) if rate else 0
-    for packet in media.container.demux(stream):
+    for packet in media.demux(stream):
         if packet.pts is not None:
             end = packet.pts + (packet.duration or one_frame)
             end_pts = end if end_pts is None else max(end, end_pts)

@@ -77,7 +77,8 @@ def buffer_arguments(frame: VideoFrame) -> str:
 def shown_size(context: VideoCodecContext, packets: Iterable[Packet[Any]]) -> tuple[int, int]:
     """(width, height) of the video as displayed, by the first frame that `packets` decode to.
 
-    FFmpeg tells the rotation with each frame. Where none decodes, the size is the stored one.
+    FFmpeg tells the rotation with each frame. Where none decodes, the size is the stored one;
+    raises SampleError where that is not known either.
     """
     turns = 0
     for frame in _frames(context, packets):
@@ -85,6 +86,8 @@ def shown_size(context: VideoCodecContext, packets: Iterable[Packet[Any]]) -> tu
         break
     context.flush_buffers()
     width, height = context.width, context.height
+    if not width * height:
+        raise SampleError("its video does not tell its size")
     return (height, width) if turns % 2 else (width, height)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from replai.core.errors import SampleError
 from replai.core.timeline import slot_centres
 from replai.media.container import Media
+from replai.media.limits import MOST_PIXELS_DECODED, Budget
 from replai.media.packets import pts_of
 from replai.media.scale import Geometry, Scaler
 
@@ -109,10 +110,12 @@ def _decoded(
     context: VideoCodecContext, packets: Sequence[Packet[Stream]], wanted: frozenset[int]
 ) -> Iterator[VideoFrame]:
     """The wanted frames, run by run. Raises SampleError for damaged ones and missing ones."""
+    budget = Budget(MOST_PIXELS_DECODED, "pixels decoded")
     for run in _runs(packets, wanted):
         missing = set(run.wanted)
         key_pts = pts_of(packets[run.first])
         for frame in _decoded_run(context, packets[run.first : run.last + 1], run.wanted):
+            budget.spend(frame.width * frame.height)
             # Frames shown before the keyframe but stored after it lean on an earlier GOP.
             if frame.pts is not None and frame.pts >= key_pts and frame.is_corrupt:
                 raise SampleError(f"video frame at pts {frame.pts} is damaged")
