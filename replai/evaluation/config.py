@@ -49,7 +49,7 @@ class ProbeConfig:
     test_root: str = "???"
     """Dataset root of other videos to test them on."""
     out: str = "???"
-    """Folder for probe.json and probe.png."""
+    """Folder for probe.json and probe.png, and quarantine.jsonl if samples are bad."""
     seed: int = 0
     """Of the heads, and of the random encoder beside the trained one."""
     clips_per_action: int = 2

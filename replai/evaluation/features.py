@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,26 +26,35 @@ class Features:
 
 @torch.no_grad()
 def action_features(
-    encoders: Encoders, index: DatasetIndex, config: ProbeConfig, device: torch.device
+    encoders: Encoders,
+    index: DatasetIndex,
+    config: ProbeConfig,
+    device: torch.device,
+    quarantine: Path | None = None,
 ) -> Features:
     """Features of each labelled action of `index`, each exactly once, in index order.
 
     `clips_per_action` clips are spread evenly over the action, centre-cropped and encoded with
     everything frozen, BatchNorm's statistics too (the released EPIC probe leaves them in training
-    mode, so that its backbone still adapts); the clips are then pooled as configured.
+    mode, so that its backbone still adapts); the clips are then pooled as configured. Bad samples
+    are left out, named in the file `quarantine`, and counted in a line on the screen.
     """
     encoders.eval()
     values: list[Tensor] = []
     labels: list[Tensor] = []
-    for batch in _action_stream(index, config):
+    stream = _action_stream(index, config, quarantine)
+    for batch in stream:
         clips = encoders.encode_video(batch.views["clip"].to(device)).float().cpu()
         valid = batch.valid[:: config.clips_per_action]
         values.append(_pooled(clips, config)[valid])
         labels.append(batch.labels[:: config.clips_per_action][valid])
+    if quarantine and stream.quarantine.count:
+        bad = stream.quarantine.count
+        print(f"{bad} bad samples of {index.root} are left out; they are named in {quarantine}")
     return Features(torch.cat(values), torch.cat(labels))
 
 
-def _action_stream(index: DatasetIndex, config: ProbeConfig) -> AVStream:
+def _action_stream(index: DatasetIndex, config: ProbeConfig, quarantine: Path | None) -> AVStream:
     view = VideoView(
         name="clip",
         start_seconds=-config.clip_seconds / 2,
@@ -59,6 +69,7 @@ def _action_stream(index: DatasetIndex, config: ProbeConfig) -> AVStream:
         batch_size=config.batch_size,
         augment=False,
         config=config.stream,
+        quarantine_path=quarantine,
     )
 
 

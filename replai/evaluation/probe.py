@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from replai.checkpoint import load_checkpoint
+from replai.core import storage
 from replai.core.config import config_from_dict
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
@@ -13,6 +16,7 @@ from replai.evaluation.features import action_features
 from replai.evaluation.linear import accuracies, fit_heads
 from replai.models import Encoders, EncodersConfig
 
+QUARANTINE_NAME = "quarantine.jsonl"
 Result = dict[str, dict[str, float]]
 
 
@@ -23,10 +27,21 @@ def run_probe(config: ProbeConfig) -> Result:
     train, test = open_index(config.train_root), open_index(config.test_root)
     _refuse_shared_videos(train, test)
     trained, fresh = _encoders(config)
+    quarantine = _fresh_quarantine(config.out)
     return {
-        name: _probe_encoders(encoders.to(device), train, test, config, device)
-        for name, encoders in (("trained", trained), ("random", fresh))
+        "trained": _probe_encoders(trained.to(device), train, test, config, device, quarantine),
+        # It meets the same bad samples again: they are named once.
+        "random": _probe_encoders(fresh.to(device), train, test, config, device, None),
     }
+
+
+def _fresh_quarantine(out: str) -> Path | None:
+    """The file for bad samples, without an earlier probe's; None where OUT is no local folder."""
+    if not storage.is_local(out):
+        return None
+    path = storage.local_path(out) / QUARANTINE_NAME
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _probe_encoders(
@@ -35,11 +50,13 @@ def _probe_encoders(
     test: DatasetIndex,
     config: ProbeConfig,
     device: torch.device,
+    quarantine: Path | None,
 ) -> dict[str, float]:
-    fitted_on = action_features(encoders, train, config, device)
+    fitted_on = action_features(encoders, train, config, device, quarantine)
     num_classes = _num_classes(train, test)
     heads = fit_heads(fitted_on, num_classes, config.linear, config.seed)
-    return accuracies(heads, action_features(encoders, test, config, device))
+    tested_on = action_features(encoders, test, config, device, quarantine)
+    return accuracies(heads, tested_on)
 
 
 def _encoders(config: ProbeConfig) -> tuple[Encoders, Encoders]:

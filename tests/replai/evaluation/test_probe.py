@@ -1,5 +1,7 @@
 """The probe on a small packed world."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from replai.models import Encoders
 from replai.stream.loader import StreamConfig
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
+from tests.replai.stream.test_loader import damage
 from tests.replai.training.runs import TINY_CROP, TINY_ENCODERS, tiny_run
 
 CPU = torch.device("cpu")
@@ -85,14 +88,33 @@ def test_trained_and_random_stand_side_by_side(
         assert all(0 <= value <= 100 for value in figures.values())
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "pickle"])
+def test_bad_samples_are_named_once_and_counted_on_the_screen(
+    small_root: Path, other_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(tiny_run(small_root, tmp_path, num_epochs=1), Ranks(0, 1, CPU)).train()
+    root = shutil.copytree(small_root, tmp_path / "root")
+    index = open_index(str(root))
+    victim = index.column("key")[index.column("num_actions") == 1][0]
+    damage(root, victim)
+    config = replace(_config(root, tmp_path), test_root=str(other_root))
+    for _ in range(2):  # a second probe does not repeat what the first one wrote
+        capsys.readouterr()
+        run_probe(config)
+    written = (tmp_path / "quarantine.jsonl").read_text()
+    named = [json.loads(row)["key"] for row in written.splitlines()]
+    assert named == [victim]
+    line = f"1 bad samples of {root} are left out; they are named in {tmp_path}/quarantine.jsonl"
+    assert capsys.readouterr().out.splitlines() == [line]
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "pickle"])
 def test_a_checkpoint_that_is_none_is_named(
-    small_root: Path, other_root: Path, tmp_path: Path, damage: str
+    small_root: Path, other_root: Path, tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / CHECKPOINT_NAME
-    if damage == "text":
+    if kind == "text":
         path.write_text("hello")
-    if damage == "pickle":
+    if kind == "pickle":
         torch.save({"evil": print}, path)
     with pytest.raises(UserError, match=CHECKPOINT_NAME):
         run_probe(replace(_config(small_root, tmp_path), test_root=str(other_root)))
