@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from replai.core.config import load_config
 from replai.core.errors import exits_cleanly
-from replai.training.config import RunConfig
-from replai.training.ranks import joined_ranks
-from replai.training.trainer import Trainer
+from replai.stream.worker import fork_server
 
 
 @exits_cleanly
@@ -21,6 +18,12 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="a YAML file of configs/")
     parser.add_argument("overrides", nargs="*", help="key=value, as in optim.learning_rate=0.01")
     arguments = parser.parse_args()
+    fork_server()  # the decode processes' imports run beside those that follow
+    from replai.core.config import load_config
+    from replai.training.config import RunConfig
+    from replai.training.ranks import joined_ranks
+    from replai.training.trainer import Trainer
+
     config = load_config(RunConfig, arguments.config, arguments.overrides)
     with joined_ranks(config.rank_timeout_seconds) as ranks:
         Trainer(config, ranks).train()

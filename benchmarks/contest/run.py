@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.contest.job import Contestant, Epoch, Job, Outcome
 from benchmarks.contest.measure import descendants_pss_megabytes, tree_cpu_seconds
+from replai.stream.worker import fork_server
 
 
 class Stopwatch:
@@ -34,6 +35,8 @@ class Stopwatch:
 
 def run(job: Job, started: float) -> Outcome:
     """Does `job`."""
+    if job.contestant == "ours":
+        fork_server()  # as train.py does before its imports
     module = importlib.import_module(f"benchmarks.contest.{job.contestant}")
     imported = time.monotonic()
     contestant: Contestant = module.open_contestant(job)

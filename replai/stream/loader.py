@@ -210,7 +210,7 @@ class AVStream:
             batch_size=None,
             num_workers=self.config.num_workers,
             prefetch_factor=self.config.prefetch_batches,
-            multiprocessing_context=fork_server(preload=make_pipeline.__module__),
+            multiprocessing_context=fork_server(),
             worker_init_fn=live_with_trainer,
             pin_memory=torch.cuda.is_available(),
         )

@@ -2,6 +2,8 @@
 
 torchrun and Ctrl-C signal the whole process group of a rank. A trainer that is told to stop still
 needs batches up to the step after which all ranks stop, so its helpers must not hear it.
+
+No torch here: the fork server imports it while the process that asks for one does so too.
 """
 
 from __future__ import annotations
@@ -13,17 +15,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
-from typing import Any
-
-import torch
+from multiprocessing.context import ForkServerContext
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PRELOADED = ["replai.stream.pipeline", "s3fs"]
+"""What workers need to have imported: once, in the fork server, rather than in each of them."""
 
 
-def fork_server(preload: str) -> Any:
-    """The context to start workers from: a running fork server that ignores `STOP_SIGNALS`."""
-    context = torch.multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([preload])
+def fork_server() -> ForkServerContext:
+    """The context to start workers from: a running fork server that ignores `STOP_SIGNALS`.
+
+    It takes as long as importing `PRELOADED` until it forks the first; a program that calls this
+    before its own imports saves that time.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
     with _ignored(STOP_SIGNALS):
         forkserver.ensure_running()
     return context

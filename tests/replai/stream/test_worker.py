@@ -1,6 +1,38 @@
+"""Workers fork from a server that has imported what they need, beside the trainer's imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from replai.stream.worker import is_lost_worker
+
+REPOSITORY = Path(__file__).parents[3]
+HEAVY = ("replai.stream.pipeline", "s3fs", "torch", "webdataset")
+
+
+def said_by(code: str) -> str:
+    """What a Python that runs `code` in the repository prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_trainer_starts_it_before_anything_heavy_is_imported() -> None:
+    """Workers import train.py once more, as their main module: this keeps it light for them too."""
+    assert said_by(f"import sys, train; print(*[m for m in {HEAVY} if m in sys.modules])") == ""
+
+
+def test_it_has_imported_what_workers_need() -> None:
+    asked = f"[m for m in {HEAVY} if m in __import__('sys').modules]"
+    code = (
+        "from replai.stream.worker import fork_server\n"
+        "with fork_server().Pool(1) as pool:\n"
+        f"    print(*pool.apply(eval, ({asked!r},)))"
+    )
+    assert said_by(code).split() == list(HEAVY)
 
 
 @pytest.mark.parametrize(
