@@ -83,6 +83,7 @@ def jobs(data: Data, cache: Path) -> list[Job]:
         job("ours", "ours_local", ours[0]),
         job("ours", "ours_cached", ours[1], caches=True),
         job("ours", "ours_s3", ours[1]),
+        replace(job("ours", "ours_s3_obstore", ours[1]), s3_client="obstore"),
     ]
     for peer, module in CONTESTANTS.items():
         local, remote = data.local[FORMATS[peer]], data.s3[FORMATS[peer]]

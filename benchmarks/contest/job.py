@@ -21,6 +21,8 @@ class Job:
     """URL of the data in the contestant's own format."""
     cache: str = ""
     """Local folder that the contestant may cache in. It is emptied before."""
+    s3_client: str = "s3fs"
+    """Ours has two."""
     batch_size: int = 16
     num_workers: int = 2
     num_epochs: int = 3

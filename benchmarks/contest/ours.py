@@ -12,6 +12,7 @@ from replai.core.index import open_index
 from replai.stream.cache import CacheConfig
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.plan import StreamState
+from replai.stream.request import S3Client
 
 
 class Ours:
@@ -26,7 +27,9 @@ class Ours:
             crop=DECODE.crop,
             batch_size=job.batch_size,
             num_epochs=job.num_epochs + 1,
-            config=StreamConfig(num_workers=job.num_workers, cache=cache),
+            config=StreamConfig(
+                num_workers=job.num_workers, cache=cache, s3_client=S3Client(job.s3_client)
+            ),
         )
         if job.state:
             self._stream.load_state(StreamState.from_dict(job.state))
