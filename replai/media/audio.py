@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from replai.core.errors import SampleError
 from replai.media.container import Media, MediaFile, damage_is_sample_error, open_media
 from replai.media.limits import MOST_SOUND_VALUES, Budget, check_audio_rate
-from replai.media.mono import placed, resampled
+from replai.media.mono import TOLERANCE_SECONDS, placed, resampled
 from replai.media.packets import pts_of
 
 # AAC needs the packet before, Opus 80 ms, to sound right after a jump.
 PREROLL_SECONDS = 0.1
 _RESAMPLER_SECONDS = 0.01
+# For the resampler, and for pts that jitter.
+TAIL_SECONDS = _RESAMPLER_SECONDS + TOLERANCE_SECONDS
 _BLOCK_SECONDS = 1.0
 _LONGEST_GAP_SECONDS = 24 * 3600.0
 
@@ -57,7 +59,8 @@ class Sound:
 def read_sound(media: Media, packets: Sequence[Packet[Stream]], request: SoundRequest) -> Sound:
     """The requested window; silence with coverage 0 where the file has no audio stream.
 
-    `packets`: the audio's, from `read_packets`, from PREROLL_SECONDS before the window on.
+    `packets`: the audio's, from `read_packets`, from PREROLL_SECONDS before the window to
+    TAIL_SECONDS behind it.
     Raises SampleError if a packet of the window is damaged.
 
              start                        start + num_samples / rate
@@ -119,7 +122,7 @@ def _overlapping(
     pad = PREROLL_SECONDS + _RESAMPLER_SECONDS
     times = [pts_of(p) for p in packets]
     low = media.pts_at(request.start_seconds - pad, media.audio)
-    high = media.pts_at(request.stop_seconds + PREROLL_SECONDS, media.audio)
+    high = media.pts_at(request.stop_seconds + TAIL_SECONDS, media.audio)
     first = max(bisect_right(times, low) - 1, 0)
     return packets[first : bisect_right(times, high)]
 

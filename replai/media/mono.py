@@ -8,6 +8,8 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.filter import Graph
+from av.filter.context import FilterContext
 from av.stream import Stream
 from numpy.typing import NDArray
 
@@ -110,21 +112,44 @@ def resampled(
     Output sample i stands at i / out_rate_hz seconds after the first input sample: swresample
     compensates its filter's delay. Samples that are not numbers become silence.
     """
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=out_rate_hz)
+    if rate_hz == out_rate_hz:
+        yield from map(_sane, blocks)
+        return
+    graph, head, tail = _resampler(rate_hz, out_rate_hz)
     for block in blocks:
-        if rate_hz == out_rate_hz:
-            yield _sane(block)
-            continue
         frame = av.AudioFrame.from_ndarray(_sane(block)[None], format="fltp", layout="mono")
         frame.sample_rate = rate_hz
-        yield from _arrays(resampler.resample(frame))
-    yield from _arrays(resampler.resample(None))
+        head.push(frame)
+        yield from _pulled(tail)
+    head.push(None)
+    yield from _pulled(tail)
+    del graph  # which owns both ends
 
 
-def _arrays(frames: list[AudioFrame]) -> Iterator[NDArray[np.float32]]:
-    for frame in frames:
-        if frame.samples:
-            yield np.clip(frame.to_ndarray()[0], -1.0, 1.0)
+def _resampler(rate_hz: int, out_rate_hz: int) -> tuple[Graph, FilterContext, FilterContext]:
+    # av.AudioResampler makes the same samples, but takes 1.3 ms to be made.
+    graph = Graph()
+    graph.threads = 1
+    kind = f"sample_rate={rate_hz}:sample_fmt=fltp:channel_layout=mono:time_base=1/{rate_hz}"
+    nodes = [
+        graph.add("abuffer", kind),
+        graph.add("aresample", str(out_rate_hz)),
+        graph.add("abuffersink"),
+    ]
+    graph.link_nodes(*nodes)
+    graph.configure()
+    return graph, nodes[0], nodes[-1]
+
+
+def _pulled(tail: FilterContext) -> Iterator[NDArray[np.float32]]:
+    """All that is ready."""
+    while True:
+        try:
+            frame = tail.pull()
+        except (BlockingIOError, EOFError):
+            return
+        assert isinstance(frame, AudioFrame)
+        yield np.clip(frame.to_ndarray()[0], -1.0, 1.0)
 
 
 def _sane(block: NDArray[np.float32]) -> NDArray[np.float32]:

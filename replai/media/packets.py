@@ -19,7 +19,7 @@ from replai.media.limits import MOST_PACKETS, Budget
 
 # Keyframes are found by dts, wanted by pts: step back by more than any reordering of B-frames.
 _REORDER_SECONDS = 0.25
-# dts that a container does not store are guesses: read on for a while past the last wanted time.
+# Where dts are guesses, read on for a while past the last wanted time.
 _READ_ON_SECONDS = 0.5
 # Streams end together to within this, if a file is whole; the stated end may count the delay of
 # the sound's codec, as much as 0.14 s (MP3 at 8 kHz).
@@ -79,7 +79,7 @@ def _sought(media: Media, seconds: float, stream: Stream) -> bool:
 
 def _demux(media: Media, wanted: list[Stream], stop_seconds: float) -> Packets:
     found = Packets()
-    stop = stop_seconds + _READ_ON_SECONDS
+    stop = stop_seconds + (0.0 if media.stores_dts else _READ_ON_SECONDS)
     budget = Budget(MOST_PACKETS, "packets")
     stop_pts = {s.index: media.pts_at(stop, s) for s in wanted}
     unfinished = set(stop_pts)

@@ -16,6 +16,8 @@ from replai.media.rotation import TURNS, buffer_arguments, quarter_turns
 # Bilinear widens its kernel when it shrinks, so it does not alias. Without full_chroma_int and
 # accurate_rnd swscale's RGB is up to 3 levels too dark; bitexact: the same on every processor.
 _FLAGS = "bilinear+full_chroma_int+accurate_rnd+bitexact"
+# Planes: swscale has SIMD code to write these, and none to write rgb24 with full chroma.
+_FORMAT, _RGB_PLANES = "gbrp", (2, 0, 1)
 # Chroma of 4:2:0 video has one sample for 2 x 2 pixels: crops start on whole ones.
 _CHROMA_PIXELS = 2
 
@@ -43,8 +45,8 @@ class Geometry:
 
     @property
     def out_shape(self) -> tuple[int, int, int]:
-        """(out_height, out_width, 3)."""
-        return (self.out_height, self.out_width, 3)
+        """(3, out_height, out_width)."""
+        return (3, self.out_height, self.out_width)
 
 
 class Scaler:
@@ -55,8 +57,9 @@ class Scaler:
         self._source: tuple[str, int] | None = None
         self._ends: tuple[Graph, FilterContext, FilterContext] | None = None
 
-    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """`frame`, turned upright, cropped, scaled, flipped; uint8 [out_height, out_width, 3], RGB.
+    def __call__(self, frame: VideoFrame) -> list[NDArray[np.uint8]]:
+        """`frame`, turned upright, cropped, scaled, flipped: its red, green and blue, each
+        uint8 [out_height, out_width].
 
         Raises SampleError if the crop reaches more than a pixel out of the frame.
         """
@@ -69,7 +72,14 @@ class Scaler:
         head.push(frame)
         scaled = tail.pull()
         assert isinstance(scaled, VideoFrame)
-        return scaled.to_ndarray().astype(np.uint8, copy=False)
+        return [_plane(scaled, index) for index in _RGB_PLANES]
+
+
+def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    """One plane, without the padding of its rows; a view of the frame's memory."""
+    plane = frame.planes[index]
+    values: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8)
+    return values.reshape(-1, plane.line_size)[: frame.height, : frame.width]
 
 
 def _graph(
@@ -84,7 +94,7 @@ def _graph(
         graph.add("buffer", source),
         graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"),
         graph.add("scale", f"{geometry.out_width}:{geometry.out_height}:flags={_FLAGS}"),
-        graph.add("format", "rgb24"),
+        graph.add("format", _FORMAT),
         *(graph.add(name, arguments) for name, arguments in TURNS[turns]),
         *([graph.add("hflip")] if geometry.flip else []),
         graph.add("buffersink"),

@@ -38,6 +38,12 @@ class ClipRequest:
             raise ValueError(f"a clip has frames and a duration of at least 0; got {self}")
 
     @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(3, num_frames, out_height, out_width)."""
+        channels, height, width = self.geometry.out_shape
+        return (channels, self.num_frames, height, width)
+
+    @property
     def frame_seconds(self) -> NDArray[np.float64]:
         """Times at which the frames are on screen; float64 [num_frames]."""
         return slot_centres(self.start_seconds, self.duration_seconds, self.num_frames)
@@ -55,7 +61,7 @@ class _Run:
 def read_clips(
     media: Media, packets: Sequence[Packet[Stream]], clips: Sequence[ClipRequest]
 ) -> list[NDArray[np.uint8]]:
-    """The clips; uint8 [num_frames, out_height, out_width, 3] each, RGB, contiguous.
+    """The clips; uint8 [3, num_frames, out_height, out_width] each, RGB, contiguous.
 
     `packets`: the video's, from `read_packets` over the span of all clips. Each wanted frame is
     decoded once for all clips and scaled once for each. Raises SampleError if there is no video,
@@ -67,11 +73,12 @@ def read_clips(
         raise SampleError("has no video stream")
     uses = _uses(media, packets, clips)
     scalers = [Scaler(clip.geometry) for clip in clips]
-    views = [np.empty((c.num_frames, *c.geometry.out_shape), np.uint8) for c in clips]
+    views = [np.empty(clip.shape, np.uint8) for clip in clips]
     for frame in _decoded(media.video.codec_context, packets, frozenset(uses)):
         assert frame.pts is not None
         for clip_index, slots in uses[frame.pts].items():
-            views[clip_index][slots] = scalers[clip_index](frame)
+            for channel, plane in zip(views[clip_index], scalers[clip_index](frame), strict=True):
+                channel[slots] = plane
     return views
 
 
@@ -85,8 +92,8 @@ def _uses(
         raise SampleError("its video has no frame")
     uses: dict[int, dict[int, list[int]]] = {}
     for clip_index, clip in enumerate(clips):
-        for slot, seconds in enumerate(clip.frame_seconds.tolist()):
-            position = bisect_right(shown, media.pts_at(seconds, media.video)) - 1
+        for slot, pts in enumerate(media.pts_at_each(clip.frame_seconds, media.video)):
+            position = bisect_right(shown, pts) - 1
             clip_uses = uses.setdefault(shown[max(position, 0)], {})
             clip_uses.setdefault(clip_index, []).append(slot)
     return uses

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.stream.decode import Decoded
@@ -24,8 +22,7 @@ class AVBatch:
     epoch: int
     batch: int
     views: dict[str, Tensor]
-    """Video: uint8 [b, 3, T, H, W] in 0..255 (channels last in memory); audio: float32
-    [b, 1, samples] in -1..1."""
+    """Video: uint8 [b, 3, T, H, W] in 0..255; audio: float32 [b, 1, samples] in -1..1."""
     keys: tuple[str, ...]
     """Sample keys [b]."""
     video_ids: tuple[str, ...]
@@ -82,7 +79,10 @@ def collate_visits(group: Sequence[Decoded]) -> AVBatch:
     return AVBatch(
         epoch=first.epoch,
         batch=first.batch,
-        views={name: _stack([visit.views[name] for visit in group]) for name in group[0].views},
+        views={
+            name: torch.from_numpy(np.concatenate([visit.views[name] for visit in group]))
+            for name in group[0].views
+        },
         keys=tuple(v.key for v in group for _ in v.seconds),
         video_ids=tuple(v.video_id for v in group for _ in v.seconds),
         seconds=torch.from_numpy(np.concatenate([visit.seconds for visit in group])),
@@ -91,9 +91,3 @@ def collate_visits(group: Sequence[Decoded]) -> AVBatch:
         audio_coverage=per_row([visit.audio_coverage for visit in group], torch.float32),
         valid=per_row([visit.place.valid for visit in group], torch.bool),
     )
-
-
-def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
-    """Audio as it is; video [k, T, H, W, 3] seen as [b, 3, T, H, W] without moving a byte."""
-    joined = torch.from_numpy(np.concatenate(arrays))
-    return joined.permute(0, 4, 1, 2, 3) if joined.ndim == 5 else joined

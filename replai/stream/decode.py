@@ -41,7 +41,7 @@ class Decoded:
     seconds: NDArray[np.float64]
     """float64 [k], on the source video's clock."""
     views: dict[str, NDArray[np.uint8] | NDArray[np.float32]]
-    """Video: uint8 [k, T, H, W, 3]; audio: float32 [k, 1, samples]."""
+    """Video: uint8 [k, 3, T, H, W]; audio: float32 [k, 1, samples]."""
     audio_coverage: float
     """Least share of an audio window that the file had sound for; 1 where no view is audio."""
     labels: tuple[int, int]

@@ -28,6 +28,7 @@ from tests.replai.media.synthetic import (
     Recipe,
     chirp_lag_seconds,
     encoded,
+    frames_of,
     number,
     numbered,
 )
@@ -126,7 +127,7 @@ def test_frames_are_the_sources_at_the_same_time(name: str, profile: str, span: 
     clips = [ClipRequest(float(t) - step / 2, step, 1, WHOLE) for t in centres]
     views = read_views(segment.media, clips, [])[0]
     expected = [truth.at(segment.start_seconds + float(t)) for t in centres]
-    assert [number(view[0]) for view in views] == expected
+    assert [number(frames_of(view)[0]) for view in views] == expected
 
 
 @everything
@@ -216,7 +217,7 @@ def test_leading_frames_of_open_gops_are_kept_inside_and_left_out_at_the_start(
         segment = PROFILES[profile].encode(io.BytesIO(data), span)
         centres = np.arange(round(segment.duration_seconds / step)) * step + step / 2
         clips = [ClipRequest(float(t) - step / 2, step, 1, WHOLE) for t in centres]
-        numbers = [number(view[0]) for view in read_views(segment.media, clips, [])[0]]
+        numbers = [number(frames_of(view)[0]) for view in read_views(segment.media, clips, [])[0]]
         assert numbers == [truth.at(segment.start_seconds + float(t)) for t in centres]
 
 
@@ -280,7 +281,7 @@ def test_video_without_sound(profile: str) -> None:
     assert probe(segment.media).audio is None
     truth = shown(data)
     clip = ClipRequest(0.0, 1.0, 16, WHOLE)
-    numbers = [number(frame) for frame in read_views(segment.media, [clip], [])[0][0]]
+    numbers = [number(frame) for frame in frames_of(read_views(segment.media, [clip], [])[0][0])]
     assert numbers == [truth.at(segment.start_seconds + (i + 0.5) / 16) for i in range(16)]
 
 
@@ -309,7 +310,9 @@ def test_videos_of_a_few_frames(profile: str, num_frames: int) -> None:
     slots = round(segment.duration_seconds * segment.video.fps)
     clip = ClipRequest(0.0, segment.duration_seconds, slots, WHOLE)
     expected = [shown(data).at(float(t)) for t in clip.frame_seconds]
-    assert [number(frame) for frame in read_views(segment.media, [clip], [])[0][0]] == expected
+    assert [
+        number(frame) for frame in frames_of(read_views(segment.media, [clip], [])[0][0])
+    ] == expected
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from replai.media.decode import read_views
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
 from sharder.timestamps import read_moments
+from tests.replai.media.synthetic import frames_of
 from tests.sharder.conftest import Run
 from tests.sharder.test_pack import samples
 
@@ -50,7 +51,8 @@ def frame_at(data: bytes, seconds: float) -> np.ndarray:
     with av.open(io.BytesIO(data)) as container:
         video = container.streams.video[0]
         whole = Geometry(0, 0, video.width, video.height, WHOLE_SIZE, WHOLE_SIZE, False)
-    return read_views(data, [ClipRequest(seconds, 0.0, 1, whole)], [])[0][0][0]
+    (clip,), _ = read_views(data, [ClipRequest(seconds, 0.0, 1, whole)], [])
+    return frames_of(clip)[0]
 
 
 @pytest.mark.parametrize("profile", ["copy", "transcode"])

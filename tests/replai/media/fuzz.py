@@ -128,7 +128,7 @@ def check_views(data: bytes) -> str:
         assert str(error) and "\n" not in str(error)
         return "refused"
     for clip, view in zip(CLIPS, views, strict=True):
-        assert view.shape == (clip.num_frames, *clip.geometry.out_shape)
+        assert view.shape == clip.shape
         assert view.dtype == np.uint8
     for request, sound in zip(SOUNDS, sounds, strict=True):
         assert sound.samples.shape == (1, request.num_samples)

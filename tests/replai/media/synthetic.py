@@ -60,6 +60,11 @@ def number(frame: NDArray[np.uint8]) -> int:
     return int(((frame[centres].mean(axis=(1, 2)) > 128) << np.arange(NUM_BITS)).sum())
 
 
+def frames_of(clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[3, T, H, W] as pictures, [T, H, W, 3]."""
+    return np.moveaxis(clip, 0, -1)
+
+
 def chirp(rate_hz: int) -> NDArray[np.float32]:
     """50 ms from 200 to 3000 Hz: its autocorrelation is a needle."""
     t = np.arange(int(0.05 * rate_hz)) / rate_hz

@@ -19,7 +19,7 @@ from replai.media.decode import read_views
 from replai.media.packets import read_packets
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
-from tests.replai.media.synthetic import Recipe, chirp_lag_seconds, encoded, number
+from tests.replai.media.synthetic import Recipe, chirp_lag_seconds, encoded, frames_of, number
 
 WHOLE = Geometry(0, 0, 64, 64, 64, 64, False)
 
@@ -56,7 +56,7 @@ def on_screen(frames: list[tuple[Fraction, int]], seconds: float) -> int:
 
 
 def numbers(clip: NDArray[np.uint8]) -> list[int]:
-    return [number(frame) for frame in clip]
+    return [number(frame) for frame in frames_of(clip)]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_frames_are_those_on_screen_at_the_slots_centres(name: str) -> None:
         later = start + float(rng.uniform(0, 1.2))
         clips = [ClipRequest(s, 0.5, 8, WHOLE) for s in (later, start)]
         for clip, view in zip(clips, read_views(data, clips, [])[0], strict=True):
-            assert view.shape == (8, 64, 64, 3) and view.dtype == np.uint8
+            assert view.shape == (3, 8, 64, 64) and view.dtype == np.uint8
             assert view.flags.c_contiguous
             wanted = [on_screen(frames, s) for s in clip.frame_seconds]
             assert numbers(view) == wanted, f"start {clip.start_seconds}"
@@ -244,7 +244,7 @@ def test_damaged_bytes_raise_nothing_but_sample_error() -> None:
         except SampleError:
             refused += 1
         else:
-            assert view.shape == (8, 64, 64, 3) and np.isfinite(sound.samples).all()
+            assert view.shape == (3, 8, 64, 64) and np.isfinite(sound.samples).all()
     assert refused > 10
 
 

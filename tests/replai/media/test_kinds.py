@@ -12,7 +12,7 @@ from av.codec.codec import UnknownCodecError
 from replai.media.decode import read_views
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
-from tests.replai.media.synthetic import Recipe, encoded, number
+from tests.replai.media.synthetic import Recipe, encoded, frames_of, number
 from tests.replai.media.test_decode import on_screen, oracle
 
 WHOLE = Geometry(0, 0, 64, 64, 64, 64, False)
@@ -87,4 +87,4 @@ def test_frames_are_those_on_screen(name: str) -> None:
         clip = ClipRequest(float(start), 0.5, 8, WHOLE)
         view = read_views(data, [clip], [])[0][0]
         expected = [on_screen(frames, s) for s in clip.frame_seconds]
-        assert [number(frame) for frame in view] == expected, f"start {start}"
+        assert [number(frame) for frame in frames_of(view)] == expected, f"start {start}"

@@ -21,7 +21,7 @@ from replai.media.probe import probe
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
 from sharder.encode import CopyProfile, TranscodeProfile
-from tests.replai.media.synthetic import Recipe, encoded, number, numbered
+from tests.replai.media.synthetic import Recipe, encoded, frames_of, number, numbered
 
 CLIP = ClipRequest(0.0, 1.0, 8, Geometry(0, 0, 64, 64, 64, 64, False))
 SOUND = SoundRequest(0.0, 16000, 16000)
@@ -103,7 +103,7 @@ def test_a_picture_of_an_absurd_size(container_agrees: bool) -> None:
 def test_no_decoder_makes_a_picture_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the container says, the size that counts is in the coded frames."""
     data = encoded(SILENT)
-    assert read_views(data, [CLIP], [])[0][0].shape == (8, 64, 64, 3)
+    assert read_views(data, [CLIP], [])[0][0].shape == (3, 8, 64, 64)
     monkeypatch.setattr(container, "_DECODER_OPTIONS", {"max_pixels": str(64 * 64 - 1)})
     with pytest.raises(SampleError):
         read_views(data, [CLIP], [])
@@ -152,7 +152,7 @@ def test_a_million_frames_a_second_are_only_a_number() -> None:
     data = sink.getvalue()
     facts = probe(data).video
     assert facts is not None and facts.fps == 1e6
-    assert [number(frame) for frame in read_views(data, [CLIP], [])[0][0]] == [49] * 8
+    assert [number(frame) for frame in frames_of(read_views(data, [CLIP], [])[0][0])] == [49] * 8
     segment = TranscodeProfile(short_side=64).encode(io.BytesIO(data), Span(0.0, 5e-5))
     assert segment.video.fps == 16
     assert np.isfinite(segment.duration_seconds)

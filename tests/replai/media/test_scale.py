@@ -11,7 +11,7 @@ from replai.core.errors import SampleError
 from replai.media.decode import read_views
 from replai.media.scale import Geometry, Scaler, _snapped
 from replai.media.video import ClipRequest
-from tests.replai.media.synthetic import Recipe, encoded, number
+from tests.replai.media.synthetic import Recipe, encoded, frames_of, number
 
 
 def ramp(width: int, height: int) -> tuple[av.VideoFrame, NDArray[np.float64]]:
@@ -33,14 +33,15 @@ def ramp(width: int, height: int) -> tuple[av.VideoFrame, NDArray[np.float64]]:
 @pytest.mark.parametrize("flip", [False, True])
 def test_an_unscaled_crop_is_the_exact_pixels(flip: bool) -> None:
     frame, rgb = ramp(128, 96)
-    got = Scaler(Geometry(20, 10, 64, 48, 48, 64, flip))(frame)
+    got = np.stack(Scaler(Geometry(20, 10, 64, 48, 48, 64, flip))(frame), -1)
     expected = rgb[10:58, 20:84]
     np.testing.assert_allclose(got, expected[:, ::-1] if flip else expected, atol=1.01)
 
 
 def test_a_scaled_crop_has_no_bias_and_stays_in_place() -> None:
     frame, rgb = ramp(256, 144)
-    got = Scaler(Geometry(60, 20, 120, 120, 40, 40, False))(frame).astype(float)
+    scaled = Scaler(Geometry(60, 20, 120, 120, 40, 40, False))(frame)
+    got = np.stack(scaled, -1).astype(float)
     expected = rgb[20:140, 60:180].reshape(40, 3, 40, 3, 3).mean(axis=(1, 3))
     assert np.abs((got - expected).mean(axis=(0, 1))).max() < 0.4
     assert np.abs(got - expected)[:, 1:-1].max() < 2
@@ -50,7 +51,9 @@ def test_frames_of_odd_size() -> None:
     data = encoded(Recipe(codec="mpeg4", width=151, height=85))
     clip = ClipRequest(1.0, 0.5, 8, Geometry(0, 0, 151, 85, 48, 48, False))
     view = read_views(data, [clip], [])[0][0]
-    assert [number(f) for f in view] == [int((1.0 + (i + 0.5) / 16) * 30) for i in range(8)]
+    assert [number(f) for f in frames_of(view)] == [
+        int((1.0 + (i + 0.5) / 16) * 30) for i in range(8)
+    ]
 
 
 def test_a_scaler_follows_a_change_of_the_frames() -> None:

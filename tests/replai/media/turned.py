@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from replai.media.decode import read_views
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
+from tests.replai.media.synthetic import frames_of
 
 WIDTH, HEIGHT = 96, 64
 CORNERS = np.array([[40, 100], [160, 220]], np.uint8)  # as stored
@@ -53,4 +54,6 @@ def corners(frame: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def seen(data: bytes, geometry: Geometry) -> NDArray[np.uint8]:
-    return read_views(data, [ClipRequest(0.3, 0.2, 2, geometry)], [])[0][0][1]
+    """The second frame; uint8 [H, W, 3]."""
+    (clip,), _ = read_views(data, [ClipRequest(0.3, 0.2, 2, geometry)], [])
+    return frames_of(clip)[1]

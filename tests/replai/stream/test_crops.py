@@ -29,7 +29,7 @@ HD = VideoFacts(width=456, height=256, fps=30.0, codec="h264")
 def test_random_crops_lie_in_the_frame(video: VideoFacts, config: CropConfig, seed: int) -> None:
     crop = random_crop(video, config, np.random.default_rng(seed))
     assert crop == random_crop(video, config, np.random.default_rng(seed))
-    assert crop.out_shape == (config.size_pixels, config.size_pixels, 3)
+    assert crop.out_shape == (3, config.size_pixels, config.size_pixels)
     assert crop.crop_left >= 0
     assert crop.crop_top >= 0
     assert crop.crop_left + crop.crop_width <= video.width + 1e-6

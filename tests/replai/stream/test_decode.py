@@ -54,8 +54,8 @@ def equal(one: Decoded, other: Decoded) -> bool:
 def test_shapes_and_dtypes(index: DatasetIndex, k: int) -> None:
     one = sample(index, rows_with(index, 2)[0])
     visit = decode_sample(one, config(sampling=SamplingConfig(per_visit=k)))
-    assert visit.views["before"].shape == (k, 8, 32, 32, 3)
-    assert visit.views["after"].shape == (k, 4, 32, 32, 3)
+    assert visit.views["before"].shape == (k, 3, 8, 32, 32)
+    assert visit.views["after"].shape == (k, 3, 4, 32, 32)
     assert visit.views["audio"].shape == (k, 1, 16000)
     kinds = {name: view.dtype for name, view in visit.views.items()}
     assert kinds == {"before": np.uint8, "after": np.uint8, "audio": np.float32}
@@ -179,7 +179,7 @@ def test_collate_keeps_rows_in_order(index: DatasetIndex) -> None:
     for row in range(4):
         visit, anchor = visits[row // 2], row % 2
         assert np.array_equal(batch.views["audio"][row].numpy(), visit.views["audio"][anchor])
-        frames = batch.views["before"][row].permute(1, 2, 3, 0).numpy()
+        frames = batch.views["before"][row].numpy()
         assert np.array_equal(frames, visit.views["before"][anchor])
 
 
