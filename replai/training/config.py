@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from replai.core.mixture import WeightedRoot
 from replai.models import EncodersConfig
+from replai.models.jitter import JitterConfig
 from replai.objectives import OBJECTIVES, ObjectiveConfig
 from replai.stream.crops import CropConfig
 from replai.stream.loader import StreamConfig
@@ -25,6 +26,7 @@ class DataConfig:
     """Dataset of held-out videos, on which the objective's metrics are logged. Empty: none."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     crop: CropConfig = field(default_factory=CropConfig)
+    jitter: JitterConfig = field(default_factory=JitterConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
 
     @property

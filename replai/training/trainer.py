@@ -19,6 +19,7 @@ from replai.checkpoint import load_checkpoint, save_checkpoint
 from replai.core.config import config_dict, config_yaml
 from replai.core.errors import PeerLostError, UserError
 from replai.core.mixture import WeightedRoot, open_mixture
+from replai.models.jitter import draw_factors, jittered
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
@@ -104,7 +105,7 @@ class Trainer:
     def train_step(self, batch: AVBatch) -> tuple[ObjectiveOutput, Tensor]:
         """One step on one batch; returns the loss and the norm of the gradient, on the device."""
         self.model.train()
-        views = batch.views_on(self.ranks.device)
+        views = self._views(batch)
         set_learning_rate(
             self.optimizer, learning_rate(self.step, self.num_steps, self.config.optim)
         )
@@ -117,6 +118,17 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         return output, norm
+
+    def _views(self, batch: AVBatch) -> dict[str, Tensor]:
+        """The batch's views on the device, with the colour jitter that training may want."""
+        views, jitter = batch.views_on(self.ranks.device), self.config.data.jitter
+        if not jitter.is_on:
+            return views
+        factors = draw_factors(jitter, self.config.seed, batch.epoch, batch.positions.tolist())
+        return {
+            name: jittered(view, factors) if view.dtype == torch.uint8 else view
+            for name, view in views.items()
+        }
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from replai.checkpoint import load_checkpoint
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
+from replai.models.jitter import JitterConfig
 from replai.stream.collate import AVBatch
 from replai.training.config import RunConfig
 from replai.training.metrics import METRICS_NAME, read_metrics
@@ -25,6 +26,7 @@ from replai.training.trainer import CHECKPOINT_NAME, Trainer
 from tests.replai.training.runs import tiny_run
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
+JITTER = JitterConfig(brightness=0.4, contrast=0.4, saturation=0.4)
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -96,6 +98,17 @@ def test_the_loss_moves_the_weights_and_is_logged(small_root: Path, tmp_path: Pa
     )
     assert (tmp_path / "config.yaml").read_text() == config_yaml(config)
     assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_jitter_changes_colours_in_training_only(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path)
+    jittery = Trainer(replace(config, data=replace(config.data, jitter=JITTER)), ALONE)
+    batch = next(iter(jittery.stream))
+    views = jittery._views(batch)
+    assert not torch.equal(views["video_before"], batch.views["video_before"])
+    assert torch.equal(views["audio"], batch.views["audio"])
+    plain = Trainer(config, ALONE)._views(batch)
+    assert torch.equal(plain["video_before"], batch.views["video_before"])
 
 
 def test_another_config_is_refused_on_resume(small_root: Path, tmp_path: Path) -> None:
@@ -196,6 +209,7 @@ def _torchrun(*options: str) -> list[str]:
 def test_two_ranks_have_the_loss_curve_of_one(small_root: Path, tmp_path: Path) -> None:
     """torchrun with two real processes against one process, step by step."""
     one = tiny_run(small_root, tmp_path / "one", num_epochs=1, batch_size=4, encoders=GROUPS)
+    one = replace(one, data=replace(one.data, jitter=JITTER))
     Trainer(one, ALONE).train()
     two = replace(one, out=str(tmp_path / "two"))
     command = _train_command(two, tmp_path / "config.yaml")
