@@ -27,7 +27,7 @@ from replai.stream.quarantine import BadSampleConfig, Quarantine
 from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig, qualifying_items
-from replai.stream.worker import fork_server, is_lost_worker, live_with_trainer
+from replai.stream.worker import fork_server, is_lost_worker, kill_workers, live_with_trainer
 from replai.views import AudioView, View, reach
 
 __all__ = ["AVStream", "Share", "StreamConfig"]
@@ -181,6 +181,7 @@ class AVStream:
         except Exception as error:
             if not (self.config.num_workers and is_lost_worker(error)):
                 raise
+            kill_workers()
             raise PeerLostError(
                 f"a decode process of rank {self._task.share.rank} is gone, killed perhaps as "
                 "memory ran out; lower data.stream.num_workers, prefetch_batches or "

@@ -66,6 +66,16 @@ def is_lost_worker(error: Exception) -> bool:
     )
 
 
+def kill_workers() -> None:
+    """Ends all workers at once, where one of them is lost.
+
+    It may have died with a lock in its hand that the others wait for; asked to end, they would
+    never hear it, nor SIGTERM, and this process would wait for them when it ends.
+    """
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
 @contextmanager
 def _ignored(signals: tuple[signal.Signals, ...]) -> Iterator[None]:
     """Ignores signals for a moment; a process started meanwhile does so for good."""
