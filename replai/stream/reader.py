@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fsspec.asyn import get_loop
 
+from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
@@ -124,8 +125,8 @@ class RangeReader:
 
     async def _fetch(self, row: int) -> Read:
         started, requests = time.monotonic(), _Counter()
-        waits = waits_seconds(self._retry, generator(0, 0, row, "backoff"))
         retries, damaged = 0, False
+        waits: Iterator[float] | None = None
         while True:
             try:
                 data = await self._attempt(row, requests)
@@ -135,6 +136,7 @@ class RangeReader:
                 is_damage = isinstance(error, SampleError)
                 if not (is_damage or may_pass(error)):
                     raise
+                waits = waits or waits_seconds(self._retry, generator(0, 0, row, "backoff"))
                 wait = next(waits)
                 elapsed = time.monotonic() - started
                 # Twice the same answer: the bytes themselves are damaged.
@@ -165,7 +167,7 @@ class RangeReader:
             return get_range(url, offset, size, self._s3_client)
 
         async with asyncio.timeout(self._retry.attempt_seconds):
-            data = await self._hedge.answer(request)
+            data = await (request() if storage.is_local(url) else self._hedge.answer(request))
         if damage := self._damage(row, data):
             raise SampleError(f"{self.name(row)}: {damage}")
         return data

@@ -41,15 +41,17 @@ class Hedge:
 
     async def answer(self, request: Callable[[], Awaitable[bytes]]) -> bytes:
         """The answer of whichever request answers first."""
+        if not self._after_seconds:
+            return await request()
         self._num_requests += 1
         tasks = {asyncio.ensure_future(request())}
         try:
-            if self._after_seconds:
-                done, _ = await asyncio.wait(tasks, timeout=self._after_seconds)
-                if not done and self._may_hedge():
-                    self._num_hedged += 1
-                    tasks.add(asyncio.ensure_future(request()))
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=self._after_seconds)
+            if not done and self._may_hedge():
+                self._num_hedged += 1
+                tasks.add(asyncio.ensure_future(request()))
+            if not done:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return done.pop().result()
         finally:
             for task in tasks:

@@ -8,8 +8,6 @@ from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, DatasetIndex
 from replai.stream.request import current_size
 
-TAR_MAGIC, TAR_MAGIC_AT = b"ustar", slice(257, 262)
-
 
 def first_key(data: bytes) -> str | None:
     """Key of the sample that begins with `data`; None where no tar member begins."""

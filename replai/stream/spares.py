@@ -95,7 +95,7 @@ def blank(failed: Failed, reader: RangeReader, config: DecodeConfig) -> Decoded:
     views = {
         view.name: np.zeros((k, 1, view.num_samples), np.float32)
         if isinstance(view, AudioView)
-        else np.zeros((k, view.num_frames, side, side, 3), np.uint8)
+        else np.zeros((k, 3, view.num_frames, side, side), np.uint8)
         for view in config.views
     }
     return Decoded(

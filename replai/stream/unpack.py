@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from webdataset.tariterators import group_by_keys, tar_file_expander
+from webdataset.tariterators import group_by_keys
 
 from replai.core.errors import SampleError
 from replai.core.record import SampleRecord
 from replai.stream.fetch import Fetched
 from replai.stream.plan import Place
-from replai.stream.shards import TAR_MAGIC, TAR_MAGIC_AT
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,29 @@ class Unpacked:
 
 
 def unpack_sample(item: Fetched) -> Unpacked:
-    """The sample in one byte range, read by webdataset's own tar reader.
+    """The sample in one byte range, grouped by webdataset's own rules.
 
     Raises SampleError if it is not exactly one whole sample.
     """
-    if item.data[TAR_MAGIC_AT] != TAR_MAGIC:  # webdataset would also decompress, without a limit
-        raise SampleError(f"index row {item.row} is not one sample: no uncompressed tar")
-    source = iter([{"url": "range", "stream": io.BytesIO(item.data)}])
     try:
-        samples = list(group_by_keys(tar_file_expander(source)))
+        samples = list(group_by_keys(_members(item.data)))
         (sample,) = samples
         record = SampleRecord.from_json(sample["json"])
         media = bytes(sample["mp4"])
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
     return Unpacked(item.place, item.row, item.ordinal, str(sample["__key__"]), record, media)
+
+
+def _members(data: bytes) -> Iterator[dict[str, Any]]:
+    """What webdataset's `tar_file_expander` gives: it reads streams, in blocks of 10 kB and
+    decompressed without a limit, and takes five times as long.
+    """
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isreg() else None
+            if file is not None:
+                yield {"fname": member.name, "data": file.read(), "__url__": "range"}
 
 
 def _short(error: Exception) -> str:

@@ -14,7 +14,7 @@ from replai.stream.retry import RetryConfig
 from tests.replai.stream.small import make_index
 
 DATA = b"right"
-INDEX = make_index([{"size": len(DATA), "crc32": zlib.crc32(DATA)}])
+INDEX = make_index([{"size": len(DATA), "crc32": zlib.crc32(DATA)}], root="s3://bucket")
 Answer = bytes | Exception
 
 
@@ -102,7 +102,7 @@ def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -
         ask(end) if end == DATA else give_up(end)
     give_up(OSError("reset"))
     give_up(OSError("reset"))
-    says = r"^the store of /root/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
+    says = r"^the store of s3://bucket/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
     with pytest.raises(UserError, match=says):
         ask(OSError("reset"))
 
