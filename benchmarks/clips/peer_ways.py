@@ -55,7 +55,7 @@ def decord(case: Case) -> Callable[[], object]:
 
 
 def _split(frames: torch.Tensor, case: Case) -> list[torch.Tensor]:
-    parts = frames.split([clip.num_frames for clip in case.clips])
+    parts = torch.split(frames, [clip.num_frames for clip in case.clips])
     return [cropped(part, c.geometry) for part, c in zip(parts, case.clips, strict=True)]
 
 

@@ -29,7 +29,7 @@ def released(case: Case) -> Callable[[], object]:
 
 
 def _sample(case: Case) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32], NDArray[np.intp]]:
-    with av.open(io.BytesIO(case.segment.media)) as container:
+    with av.open(io.BytesIO(case.segment.media), "r") as container:
         for stream in container.streams:
             stream.codec_context.thread_count = 1
         sound, rate = _whole_sound(container)
@@ -50,7 +50,8 @@ def _peaks(sound: NDArray[np.float32], rate: int) -> NDArray[np.intp]:
     """SciPy's default spectrogram, log, normalised by frequency, mean, peaks."""
     log = np.log10(spectrogram(sound, rate, nperseg=256, noverlap=32)[2] + 1e-5)
     normed = (log - log.mean(1, keepdims=True)) / (log.std(1, keepdims=True) + 1e-8)
-    return find_peaks(normed.mean(0), distance=10, prominence=1.0)[0]
+    peaks: NDArray[np.intp] = find_peaks(normed.mean(0), distance=10, prominence=1.0)[0]
+    return peaks
 
 
 def _clip(container: av.container.InputContainer, clip: ClipRequest) -> NDArray[np.uint8]:
@@ -62,7 +63,7 @@ def _clip(container: av.container.InputContainer, clip: ClipRequest) -> NDArray[
         if frame.time >= stop:
             break
         if frame.time >= start:
-            pictures.append(frame.to_image())
+            pictures.append(Image.fromarray(frame.to_ndarray(format="rgb24")))
     chosen = np.linspace(0, len(pictures) - 1, clip.num_frames).round().astype(int)
     return np.stack([_cropped(pictures[i], clip) for i in chosen])
 

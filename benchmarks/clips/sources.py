@@ -15,6 +15,8 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from numpy.typing import NDArray
 
 from sharder.world import WorldSettings
@@ -89,7 +91,7 @@ def _grainy(frames: Iterator[NDArray[np.uint8]], seed: int) -> Iterator[NDArray[
 
 def _pictures(
     target: OutputContainer, frames: Iterator[NDArray[np.uint8]], fps: int
-) -> Iterator[av.Packet]:
+) -> Iterator[Packet[Stream]]:
     options = {"preset": "fast", "mbtree": "0"}
     stream = target.add_stream("libx264", rate=fps, options=options)
     stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -105,7 +107,7 @@ def _pictures(
 
 def _sound(
     target: OutputContainer, samples: NDArray[np.float32], rate_hz: int
-) -> Iterator[av.Packet]:
+) -> Iterator[Packet[Stream]]:
     stream = target.add_stream("aac", rate=rate_hz, options={"aac_coder": "fast"}, layout="stereo")
     stream.bit_rate = 128_000
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", "stereo")

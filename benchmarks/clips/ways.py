@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import av
 import numpy as np
 import torch
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 from torchvision.transforms.v2.functional import resized_crop
 
 from benchmarks.clips.cases import Case
@@ -29,7 +31,8 @@ def cropped(frames: torch.Tensor, geometry: Geometry) -> torch.Tensor:
         round(geometry.crop_height), round(geometry.crop_width),
         [geometry.out_height, geometry.out_width], antialias=True,
     )  # fmt: skip
-    return clip.flip(-1) if geometry.flip else clip
+    flipped: torch.Tensor = clip.flip(-1) if geometry.flip else clip
+    return flipped
 
 
 def decode_all(case: Case) -> Callable[[], object]:
@@ -44,14 +47,15 @@ def _decode_all(case: Case) -> tuple[list[torch.Tensor], np.ndarray]:
     stop = max(case.sound.stop_seconds, *(float(c.frame_seconds[-1]) for c in case.clips))
     resampler = av.AudioResampler("fltp", "mono", case.sound.sample_rate_hz)
     times, pictures, sound = [], [], []
-    with av.open(io.BytesIO(case.segment.media)) as container:
+    with av.open(io.BytesIO(case.segment.media), "r") as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         video.codec_context.thread_count = audio.codec_context.thread_count = 1
         container.seek(max(round(first * av.time_base), 0))
         for frame in container.decode(video, audio):
+            assert isinstance(frame, VideoFrame | AudioFrame) and frame.time is not None
             if frame.time > stop + 0.2:
                 break
-            if isinstance(frame, av.VideoFrame):
+            if isinstance(frame, VideoFrame):
                 times.append(frame.time)
                 pictures.append(frame.to_ndarray(format="rgb24"))
             else:
