@@ -65,7 +65,7 @@ class TranscodeProfile(TranscodeSettings):
         """See Profile."""
         return (
             f"transcode short_side={self.short_side} fps={self.fps} gop={self.gop_frames} "
-            f"crf={self.crf} preset={self.preset} "
+            f"crf={self.crf} preset={self.preset} {f'tune={self.tune} ' if self.tune else ''}"
             f"audio={self.audio_kbit_per_channel}k/{self.audio_rate_hz}Hz"
         )
 

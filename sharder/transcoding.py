@@ -47,6 +47,8 @@ class TranscodeSettings:
     crf: int = 23
     """x264's constant rate factor, 0..51; lower is better and larger."""
     preset: str = "veryfast"
+    tune: str = ""
+    """x264's, if any; `fastdecode` leaves out what decoders spend most on."""
     audio_kbit_per_channel: int = 64
     audio_rate_hz: int = 48000
     """Highest rate of the stored sound, one of AAC's; a lower rate that AAC knows is kept."""
@@ -100,6 +102,8 @@ def _add_video(
 ) -> VideoStream:
     # x264's macroblock tree uses approximate reciprocals: other bytes at another try.
     options = {"crf": str(settings.crf), "preset": settings.preset, "mbtree": "0"}
+    if settings.tune:
+        options["tune"] = settings.tune
     stream = target.add_stream("libx264", rate=settings.fps, options=options)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.gop_size = settings.gop_frames
