@@ -108,7 +108,10 @@ def pack(
     crf: Annotated[int, typer.Option(help="x264 quality, lower is better (transcode).")] = 23,
     audio_rate_hz: Annotated[
         int, typer.Option(help="Highest rate of the stored sound (transcode).")
-    ] = 48000,
+    ] = 16000,
+    audio_kbit: Annotated[
+        int, typer.Option(help="kbit/s a channel of the stored sound (transcode).")
+    ] = 32,
     segment_seconds: Annotated[float, typer.Option(help="Length without margins.")] = 10.0,
     margin_seconds: Annotated[float, typer.Option(help="Furthest reach of any view.")] = 1.1,
     samples_per_shard: int = 500,
@@ -119,7 +122,12 @@ def pack(
     chosen: Profile = CopyProfile()
     if profile is ProfileName.transcode:
         chosen = TranscodeProfile(
-            short_side=short_side, fps=fps, gop_frames=gop, crf=crf, audio_rate_hz=audio_rate_hz
+            short_side=short_side,
+            fps=fps,
+            gop_frames=gop,
+            crf=crf,
+            audio_rate_hz=audio_rate_hz,
+            audio_kbit_per_channel=audio_kbit,
         )
     pack_dataset(
         find_sources(sources, with_audio_files=False),

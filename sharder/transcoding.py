@@ -37,7 +37,7 @@ FrameT = TypeVar("FrameT", VideoFrame, AudioFrame)
 
 @dataclass(frozen=True, kw_only=True)
 class TranscodeSettings:
-    """How segments are encoded anew."""
+    """How segments are encoded anew. docs/scale.md says what each default was chosen for."""
 
     short_side: int = 256
     """Pixels; a smaller source keeps its size."""
@@ -47,11 +47,12 @@ class TranscodeSettings:
     crf: int = 23
     """x264's constant rate factor, 0..51; lower is better and larger."""
     preset: str = "veryfast"
-    tune: str = ""
+    tune: str = "fastdecode"
     """x264's, if any; `fastdecode` leaves out what decoders spend most on."""
-    audio_kbit_per_channel: int = 64
-    audio_rate_hz: int = 48000
-    """Highest rate of the stored sound, one of AAC's; a lower rate that AAC knows is kept."""
+    audio_kbit_per_channel: int = 32
+    audio_rate_hz: int = 16000
+    """Highest rate of the stored sound, one of AAC's; a lower rate that AAC knows is kept. 16 kHz
+    is what the audio encoder hears."""
 
 
 def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:

@@ -35,7 +35,7 @@ from tests.replai.media.synthetic import (
 
 WHOLE = Geometry(0, 0, 64, 64, 64, 64, False)
 CHIRPS = (0.4, 0.9, 1.4, 1.9, 2.4)
-TRANSCODE = TranscodeProfile(short_side=64, fps=16)
+TRANSCODE = TranscodeProfile(short_side=64, fps=16, audio_rate_hz=48000, audio_kbit_per_channel=64)
 PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": TRANSCODE}
 SPANS = (Span(0.0, 1.3), Span(0.83, 2.11), Span(1.21, 2.31), Span(1.6, 3.0))
 
