@@ -8,6 +8,7 @@ import numpy as np
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
@@ -72,14 +73,15 @@ class Scaler:
         head.push(frame)
         scaled = tail.pull()
         assert isinstance(scaled, VideoFrame)
-        return [_plane(scaled, index) for index in _RGB_PLANES]
+        planes = scaled.planes
+        size = self._geometry.out_shape[1:]
+        return [_pixels(planes[index], *size) for index in _RGB_PLANES]
 
 
-def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    """One plane, without the padding of its rows; a view of the frame's memory."""
-    plane = frame.planes[index]
+def _pixels(plane: VideoPlane, height: int, width: int) -> NDArray[np.uint8]:
+    """`plane` without the padding of its rows; a view of the frame's memory."""
     values: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8)
-    return values.reshape(-1, plane.line_size)[: frame.height, : frame.width]
+    return values.reshape(-1, plane.line_size)[:height, :width]
 
 
 def _graph(

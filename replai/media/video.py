@@ -78,7 +78,8 @@ def read_clips(
         assert frame.pts is not None
         for clip_index, slots in uses[frame.pts].items():
             for channel, plane in zip(views[clip_index], scalers[clip_index](frame), strict=True):
-                channel[slots] = plane
+                for slot in slots:
+                    channel[slot] = plane
     return views
 
 

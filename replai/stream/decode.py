@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from replai.stream.plan import Place
 from replai.stream.sampling import SamplingConfig, anchors
 from replai.stream.unpack import Unpacked
 from replai.views import AudioView, VideoView, View, reach
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +70,9 @@ def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:
         raise SampleError(f"sample {sample.key}: {error}") from error
     views: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
     for i, video in enumerate(videos):
-        views[video.name] = np.stack(frames[i :: len(videos)])
+        views[video.name] = _stacked(frames[i :: len(videos)])
     for i, audio in enumerate(audios):
-        views[audio.name] = np.stack([wave.samples for wave in waves[i :: len(audios)]])
+        views[audio.name] = _stacked([wave.samples for wave in waves[i :: len(audios)]])
     return Decoded(
         place=place,
         key=sample.key,
@@ -79,6 +82,11 @@ def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:
         audio_coverage=min((wave.coverage for wave in waves), default=1.0),
         labels=_labels(sample, config.sampling),
     )
+
+
+def _stacked(arrays: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+    """`np.stack`, without a copy of one array alone."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
 
 
 def _clips(
