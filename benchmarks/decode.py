@@ -6,14 +6,16 @@ calls it, with the drawing of the crops. All ways take turns on each moment, in 
 one thread; a figure is the median over all moments of (one way / the other) on the same moment.
 
 copy      the copy profile's segments: 960x540, 24 and 30 fps, a keyframe every 60 frames, 2 Mbit/s
-stored    `sharder pack`'s defaults: 456x256, 16 fps, a keyframe every 8 frames
+stored    `sharder pack`'s defaults: 456x256, 16 fps, a keyframe every 8 frames, x264's
+          fastdecode, sound of 16 kHz
 
 *_over_floor          ours over `clips/floor.py`, the packets that must be decoded and no more,
                       opened as quickly as we know how to
 *_over_probed_floor   the same, over a floor that opens the file with FFmpeg's usual probe
 torchcodec_over_ours, decord_over_ours, decode_all_over_ours
                       `clips/peer_ways.py` and `clips/ways.py`; the worse (smaller) of both profiles
-released_over_ours    `clips/released.py`, on the copy profile, as the released code reads sources
+released_over_ours    `clips/released.py` over ours, both on the copy profile's bytes;
+                      `_stored`: ours on the stored profile's, as a run by default
 four_moments_over_one four moments of a segment in one visit over one; the worse of both profiles
 
 torchcodec needs FFmpeg's shared libraries (Debian's package ffmpeg has them); decord brings its

@@ -48,18 +48,7 @@ class Bare:
 
 
 def _decode_all(job: Job, worker: int, together: Any, done: SimpleQueue[int]) -> None:
-    index = open_index(job.data)
-    items = qualifying_items(index, DECODE.sampling, reach(DECODE.views), True)
-    state = StreamState(seed=0, epoch=0, batch=0, dataset_hash=index.header.dataset_hash)
-    places = training_places(
-        state,
-        mix=items.mix,
-        global_batch=job.batch_size,
-        num_epochs=job.num_epochs + 1,
-        worker=worker,
-        num_workers=job.num_workers,
-    )
-    samples = _unpacked(RangeReader(index, RetryConfig()), items.rows.tolist())
+    samples, places = in_memory(job), places_of_worker(job, worker)
     together.wait()
     for number, place in enumerate(places, start=1):
         decode_sample(replace(samples[place.item], place=place), DECODE)
@@ -68,11 +57,29 @@ def _decode_all(job: Job, worker: int, together: Any, done: SimpleQueue[int]) ->
     os._exit(0)
 
 
-def _unpacked(reader: RangeReader, rows: list[int]) -> list[Unpacked]:
-    """The sample of each row, in memory."""
-    nowhere = Place(0, 0, 0, 0, 0)
+def places_of_worker(job: Job, worker: int) -> Iterator[Place]:
+    """The places that our stream has this worker fill."""
+    index = open_index(job.data)
+    items = qualifying_items(index, DECODE.sampling, reach(DECODE.views), True)
+    state = StreamState(seed=0, epoch=0, batch=0, dataset_hash=index.header.dataset_hash)
+    return training_places(
+        state,
+        mix=items.mix,
+        global_batch=job.batch_size,
+        num_epochs=job.num_epochs + 1,
+        worker=worker,
+        num_workers=job.num_workers,
+    )
+
+
+def in_memory(job: Job) -> list[Unpacked]:
+    """All items that qualify, read and unpacked."""
+    index = open_index(job.data)
+    items = qualifying_items(index, DECODE.sampling, reach(DECODE.views), True)
+    reader, nowhere = RangeReader(index, RetryConfig()), Place(0, 0, 0, 0, 0)
     return [
-        unpack_sample(Fetched(nowhere, row, 0, reader.submit(row).result().data)) for row in rows
+        unpack_sample(Fetched(nowhere, row, 0, reader.submit(row).result().data))
+        for row in items.rows.tolist()
     ]
 
 

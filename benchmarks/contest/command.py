@@ -93,6 +93,7 @@ def jobs(data: Data, cache: Path) -> list[Job]:
     ours = data.local["ours"], data.s3["ours"]
     found = [
         job("bare", "decode", ours[0]),
+        job("handed", "decode_handed", ours[0]),
         job("ours", "ours_local", ours[0]),
         job("ours", "ours_cached", ours[1], caches=True),
         job("ours", "ours_s3", ours[1]),

@@ -16,6 +16,8 @@ beside MosaicML streaming and LitData, which always cache.
     local_over_decode, cached_over_decode    ours over bare decode, later epochs, moments/s
     s3_over_decode         the same without a disk cache, per CPU second of ours: the server shares
                            the cores; `_wall`: moments/s; `_obstore`: with that S3 client
+    *_over_handed          the same over decode whose batches torch's DataLoader hands over, as do
+                           all loaders here: what is left is the loader's own
     first_batch_seconds    from the start of the process, over S3, caches empty
     resume_ratio_PEER      the peer's seconds over ours, from the start of a process that resumes at
                            half an epoch to its first batch, over S3, caches empty; `_imported`:
@@ -87,6 +89,10 @@ def _over_decode(rounds: Sequence[Round]) -> dict[str, float]:
     for key, name in (("local", "ours_local"), ("cached", "ours_cached")):
         found[f"{key}_over_decode"] = ratio(rounds, name, "decode", LATER, per_wall_second)
         found[f"{key}_over_decode_cpu"] = ratio(rounds, name, "decode", LATER, per_cpu_second)
+        found[f"{key}_over_handed"] = ratio(rounds, name, "decode_handed", LATER, per_wall_second)
+        found[f"{key}_over_handed_cpu"] = ratio(
+            rounds, name, "decode_handed", LATER, per_cpu_second
+        )
     for key, name in (("s3_over_decode", "ours_s3"), ("s3_over_decode_obstore", "ours_s3_obstore")):
         found[key] = ratio(rounds, name, "decode", LATER, per_cpu_second)
         found[f"{key}_wall"] = ratio(rounds, name, "decode", LATER, per_wall_second)
