@@ -39,10 +39,10 @@ class SmallData:
     root: Path
 
 
-def make_small_data(folder: Path, settings: WorldSettings = SETTINGS) -> SmallData:
+def make_small_data(folder: Path) -> SmallData:
     """World → detect → pack, below `folder`; 18 samples in 4 shards, in a few seconds."""
     world, moments, root = folder / "world", folder / "moments.parquet", folder / "root"
-    write_world(settings, world, workers=1)
+    write_world(SETTINGS, world, workers=1)
     sources = find_sources([str(world / "train")], with_audio_files=False)
     detect(sources, str(moments), MoiConfig(), 1, False)
     annotations = world / "train.csv"
