@@ -1,4 +1,4 @@
-"""The command `sharder`: world, detect, pack."""
+"""The command `sharder`: world, detect, inspect, pack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -96,6 +97,36 @@ def detect(
 
 
 @app.command()
+def inspect(
+    source: Annotated[
+        str, typer.Argument(help="A video, a sound file or a dataset root: a path or a URL.")
+    ],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="Page to write; a .png goes beside it.")
+    ] = "inspect.html",
+    moments: Annotated[str, typer.Option(help="Show these, instead of detecting.")] = "",
+    annotations: Annotated[str, typer.Option(help="Labels: EPIC-Kitchens or plain CSV.")] = "",
+    moments_shown: Annotated[int, typer.Option(help="Moments looked at closely.")] = 12,
+    min_prominence: Annotated[float, typer.Option(help="Weaker peaks are ignored.")] = 1.0,
+    segments: Annotated[int, typer.Option(help="Random segments of a dataset to open.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of that draw.")] = 0,
+    workers: Workers = ALL_CORES,
+) -> None:
+    """Look at a video's moments, or at a dataset: a page with pictures and sound."""
+    with _pictures():
+        from sharder.inspect.command import InspectConfig
+        from sharder.inspect.command import inspect as inspect_target
+    config = _checked(
+        InspectConfig,
+        moi=_checked(MoiConfig, min_prominence=min_prominence),
+        moments_shown=moments_shown,
+        segments=segments,
+        seed=seed,
+    )
+    inspect_target(source, output, moments, annotations, config, workers)
+
+
+@app.command()
 def pack(
     sources: Sources,
     out: Annotated[str, typer.Option(help="URL of the dataset root to make.")],
@@ -145,6 +176,17 @@ def pack(
         workers,
         command=shlex.join(["sharder", *sys.argv[1:]]),
     )
+
+
+@contextmanager
+def _pictures() -> Iterator[None]:
+    """Matplotlib is not among what sharding needs: says how to get it, where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("matplotlib", "PIL"):
+            raise
+        raise UserError("pictures need matplotlib: python -m pip install matplotlib") from None
 
 
 def _checked(settings: Callable[..., T], **values: object) -> T:

@@ -84,7 +84,11 @@ def detect_moments(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> 
     A sound shorter than the normalisation window is normalised over what there is of it; one
     shorter than three frames (also an empty one), and silence, have no moments.
     """
-    energy = energy_curve(blocks, config)
+    return moments_of(energy_curve(blocks, config), config)
+
+
+def moments_of(energy: NDArray[np.float32], config: MoiConfig) -> list[Moment]:
+    """The moments of a sound whose `energy_curve` is `energy`, in rising order of time."""
     log_mel = config.log_mel
     peaks, prominences = _prominent_peaks(energy, config)
     kept = _apart(peaks, prominences, log_mel.hop_samples, config)
@@ -102,7 +106,12 @@ def energy_curve(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> ND
 
     Frame i is centred on i * hop + window / 2.
     """
-    curve = list(_energies(BlockLogMel(config.log_mel).blocks(blocks), config))
+    return energy_of(BlockLogMel(config.log_mel).blocks(blocks), config)
+
+
+def energy_of(log_mels: Iterator[NDArray[np.float32]], config: MoiConfig) -> NDArray[np.float32]:
+    """The energy curve of a sound whose spectrogram comes in `BlockLogMel`'s blocks."""
+    curve = list(_energies(log_mels, config))
     return np.concatenate(curve) if curve else np.empty(0, np.float32)
 
 
