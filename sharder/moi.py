@@ -20,6 +20,7 @@ attack 5 to 15 ms after their onset.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -180,7 +181,9 @@ def _prominent_peaks(
     """Frames of the local maxima that are prominent enough, and their prominences."""
     hop = config.log_mel.hop_samples / config.sample_rate_hz
     window = round(config.prominence_window_seconds / hop)
-    peaks, found = find_peaks(energy, prominence=config.min_prominence, wlen=window)
+    with warnings.catch_warnings():  # silence that is longer than the window is a peak of none
+        warnings.filterwarnings("ignore", message="some peaks have a prominence of 0")
+        peaks, found = find_peaks(energy, prominence=config.min_prominence, wlen=window)
     return peaks.astype(np.int64), found["prominences"]
 
 

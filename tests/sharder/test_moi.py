@@ -194,3 +194,10 @@ def test_every_band_has_a_bin() -> None:
 def test_a_config_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         MoiConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_flat_silence_between_hits_is_no_moment_and_no_warning() -> None:
+    times = np.array([2.0, 30.0, 33.0])  # silence longer than any window in between
+    samples = with_hits(np.zeros(40 * RATE, np.float32), times)
+    found = [moment.seconds for moment in detect_moments([samples], CONFIG)]
+    assert len(found) == 3 and np.abs(np.array(found) - times).max() < 0.05
