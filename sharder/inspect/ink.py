@@ -30,7 +30,7 @@ SOFTWARE = "sharder inspect"
 Picture = NDArray[np.uint8]
 """uint8 [H, W, 3]."""
 
-_HERTZ = ((250, "250 Hz"), (1000, "1 kHz"), (2000, "2 kHz"), (4000, "4 kHz"), (7900, "8 kHz"))
+_HERTZ = ((250, "250 Hz"), (1000, "1 kHz"), (2000, "2 kHz"), (4000, "4 kHz"))
 _JPEG_QUALITY = 88
 
 

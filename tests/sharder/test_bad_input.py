@@ -117,6 +117,38 @@ def test_a_folder_of_texts_is_no_dataset(run: Run, place: Path) -> None:
     refuses(run, place, arguments, "none of 2 sources is a video (@texts/one.mp4: ")
 
 
+INSPECT = {
+    "no such path": (["@absent.mp4"], "@absent.mp4"),
+    "no such store": (["nonsense://bucket/a.mp4"], "nonsense"),
+    "a text": (["@text.mp4"], "@text.mp4 is no video or sound file"),
+    "a folder of videos": (["@mute"], "@mute is a folder of 1 videos; give one of them, such as"),
+    "a folder without videos": (["@empty"], "no videos below @empty"),
+    "an unfinished dataset": (["@unfinished"], "@unfinished is no finished dataset"),
+    "moments for a dataset": (["@unfinished", "--moments", "@moments.csv"], "is a dataset"),
+    "moments of others": (["@chirping.mp4", "--moments", "@strange.csv"], "'chirping' (it has"),
+    "no such moments": (["@chirping.mp4", "--moments", "@absent.csv"], "@absent.csv"),
+    "labels of others": (["@silent.mp4", "--annotations", "@labels.csv"], "(it has 'chirping')"),
+    "a bad annotation": (["@chirping.mp4", "--annotations", "@actions.csv"], "@actions.csv line 2"),
+    "no moments to show": (["@chirping.mp4", "--moments-shown", "0"], "--moments-shown"),
+    "no segments": (["@unfinished", "--segments", "0"], "--segments"),
+    "a negative seed": (["@unfinished", "--seed", "-1"], "seed is -1"),
+    "no prominence": (["@chirping.mp4", "--min-prominence", "0"], "min_prominence"),
+    "an output that is no page": (["@chirping.mp4", "-o", "@page.pdf"], "@page.pdf"),
+    "an output in a file": (["@silent.mp4", "-o", "@text.mp4/p.html"], "@text.mp4/p.png"),
+}
+
+
+@pytest.mark.parametrize("case", INSPECT)
+def test_inspect(run: Run, place: Path, case: str) -> None:
+    arguments, named = INSPECT[case]
+    (place / "labels.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\nchirping,1,2,open,door\n"
+    )
+    (place / "unfinished").mkdir()
+    (place / "unfinished" / "job.json").write_text("{}")
+    refuses(run, place, ["inspect", "-o", "@out/page.html", *ONE, *arguments], named)
+
+
 WORLD = {
     "no videos": (["--train-videos", "0", "--test-videos", "0"], "at least 1"),
     "too short": (["--seconds", "1"], "duration_seconds is 1.0"),
@@ -137,7 +169,7 @@ def test_world(run: Run, place: Path, case: str) -> None:
 
 
 def test_an_unknown_option_is_named(run: Run, place: Path) -> None:
-    for command in ("detect", "pack", "world"):
+    for command in ("detect", "inspect", "pack", "world"):
         outcome = run(command, place / "chirping.mp4", "--wrokers", "1")
         assert outcome.code == 2
         assert "--wrokers" in outcome.text and "Traceback" not in outcome.text
