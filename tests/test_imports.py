@@ -95,6 +95,14 @@ def test_no_torch_is_imported(package: str) -> None:
         assert not {other for other in imported(file) if other.split(".")[0] in TORCH}, name
 
 
+def test_sharding_needs_no_matplotlib() -> None:
+    code = "import sys, sharder.cli; print(*{'matplotlib', 'PIL'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
 def test_no_torch_is_loaded() -> None:
     names = [name for package in WITHOUT_TORCH for name in modules(package)]
     code = (

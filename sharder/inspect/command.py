@@ -80,7 +80,7 @@ def _source(target: str) -> Source:
     sources = find_sources([target], with_audio_files=True)
     if not sources[0].named:
         raise UserError(
-            f"{target} is a folder of {len(sources)} videos; give one of them, such as "
+            f"{target} is a folder of videos; give one of them, such as "
             f"{sources[0].url}, or a dataset root"
         )
     return sources[0]
@@ -88,8 +88,6 @@ def _source(target: str) -> Source:
 
 def _is_dataset(target: str) -> bool:
     """Whether a pack has made, or is making, a dataset at `target`."""
-    if not storage.is_folder(target):
-        return False
     return any(storage.exists(storage.join(target, name)) for name in (HEADER_NAME, JOB_NAME))
 
 

@@ -27,7 +27,7 @@ article h3 { margin: .2rem 0 .4rem; font-size: 1rem; overflow-wrap: anywhere; }
 h3 b { color: #d1495b; margin-right: .6rem; }
 .label { background: #dfe8ee; border-radius: .3rem; padding: .1rem .5rem; margin-left: .5rem; }
 .picture { position: relative; } .head { position: absolute; top: 0; bottom: 0; width: 2px;
-       background: #d1495b; visibility: hidden; }
+       background: #222; visibility: hidden; }
 audio { width: 100%; height: 2.2rem; margin-top: .3rem; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 1.2rem; }
 """

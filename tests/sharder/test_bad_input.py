@@ -121,7 +121,7 @@ INSPECT = {
     "no such path": (["@absent.mp4"], "@absent.mp4"),
     "no such store": (["nonsense://bucket/a.mp4"], "nonsense"),
     "a text": (["@text.mp4"], "@text.mp4 is no video or sound file"),
-    "a folder of videos": (["@mute"], "@mute is a folder of 1 videos; give one of them, such as"),
+    "a folder of videos": (["@mute"], "@mute is a folder of videos; give one of them, such as"),
     "a folder without videos": (["@empty"], "no videos below @empty"),
     "an unfinished dataset": (["@unfinished"], "@unfinished is no finished dataset"),
     "moments for a dataset": (["@unfinished", "--moments", "@moments.csv"], "is a dataset"),
