@@ -1,6 +1,7 @@
 """Projection heads: what stands between an encoder's features and a loss."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -25,14 +26,18 @@ class HeadsConfig:
 
 
 class ProjectionHead(nn.Sequential):
-    """Embeddings: x float32 [B, in_dim] -> float32 [B, out_dim], by Linear, ReLU, Linear.
+    """Embeddings: x float32 [B, in_dim] -> float32 [B, out_dim], by Linear, (ReLU, Linear)+.
 
-    Not normalised. State keys `0.*` and `2.*`, and Xavier-uniform weights, as in the released
-    RepLAI code.
+    Not normalised. One hidden layer, state keys `0.*` and `2.*`, and Xavier-uniform weights, as in
+    the released RepLAI code; AVID's heads have two hidden layers: `0.*`, `2.*` and `4.*`.
     """
 
-    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
-        first, second = nn.Linear(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim)
-        nn.init.xavier_uniform_(first.weight)
-        nn.init.xavier_uniform_(second.weight)
-        super().__init__(first, nn.ReLU(), second)
+    def __init__(
+        self, in_dim: int, hidden_dim: int, out_dim: int, num_hidden_layers: int = 1
+    ) -> None:
+        dims = [in_dim, *[hidden_dim] * num_hidden_layers, out_dim]
+        linears = [nn.Linear(dim_in, dim_out) for dim_in, dim_out in pairwise(dims)]
+        for linear in linears:
+            nn.init.xavier_uniform_(linear.weight)
+        hidden = [module for linear in linears[:-1] for module in (linear, nn.ReLU())]
+        super().__init__(*hidden, linears[-1])

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from replai.models import Encoders
 from replai.objectives.astc import AStC
 from replai.objectives.avc import AVC
-from replai.objectives.base import Objective, ObjectiveOutput
-from replai.objectives.moment import ObjectiveConfig
+from replai.objectives.avid import AVID
+from replai.objectives.base import Objective, ObjectiveOutput, Rows
+from replai.objectives.config import AVIDConfig, ObjectiveConfig
 from replai.objectives.replai import RepLAI
 
 OBJECTIVES: dict[str, Callable[[ObjectiveConfig, Encoders], Objective]] = {
     "avc": AVC,
     "astc": AStC,
     "replai": RepLAI,
+    "avid": AVID,
 }
 
 
@@ -28,11 +30,14 @@ def make_objective(config: ObjectiveConfig, encoders: Encoders) -> Objective:
 
 __all__ = [
     "AVC",
+    "AVID",
     "OBJECTIVES",
     "AStC",
+    "AVIDConfig",
     "Objective",
     "ObjectiveConfig",
     "ObjectiveOutput",
     "RepLAI",
+    "Rows",
     "make_objective",
 ]

@@ -23,12 +23,12 @@ from torch.nn import functional
 
 from replai.models import Encoders
 from replai.objectives.base import ObjectiveOutput
+from replai.objectives.config import ObjectiveConfig
 from replai.objectives.cosine import unit
 from replai.objectives.metrics import direction_accuracy
 from replai.objectives.moment import (
     MomentFeatures,
     MomentObjective,
-    ObjectiveConfig,
     projection_head,
 )
 
@@ -93,6 +93,15 @@ class AStC(MomentObjective):
         self.difference_head: nn.Module = nn.Identity()
         if config.difference_head:
             self.difference_head = projection_head(config.out_dim, config)
+
+    @property
+    def released_heads(self) -> dict[str, str]:
+        """The heads of RepLAI's released checkpoints."""
+        return {
+            "video_head": "mlp.video_aot",
+            "audio_head": "mlp.audio_aot",
+            "difference_head": "mlp.aot_diff",
+        }
 
     def compare(self, features: MomentFeatures) -> ObjectiveOutput:
         """Eq. 1 of features."""

@@ -22,13 +22,13 @@ from torch.nn import functional
 
 from replai.models import Encoders
 from replai.objectives.base import ObjectiveOutput
+from replai.objectives.config import ObjectiveConfig
 from replai.objectives.cosine import unit
 from replai.objectives.gather import gather_with_gradient, own_indices
 from replai.objectives.metrics import recall_at_1
 from replai.objectives.moment import (
     MomentFeatures,
     MomentObjective,
-    ObjectiveConfig,
     projection_head,
 )
 
@@ -85,6 +85,14 @@ class AVC(MomentObjective):
         super().__init__(config, encoders)
         self.video_head = projection_head(encoders.video.feature_dim, config)
         self.audio_head = projection_head(encoders.audio.feature_dim, config)
+
+    @property
+    def released_heads(self) -> dict[str, str]:
+        """The heads of RepLAI's released checkpoints."""
+        return {
+            "video_head": "mlp.video_clr",
+            "audio_head": "mlp.audio_clr",
+        }
 
     def compare(self, features: MomentFeatures) -> ObjectiveOutput:
         """Eq. 4 of features, mean over the clips before and after."""

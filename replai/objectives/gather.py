@@ -1,4 +1,4 @@
-"""Rows of all ranks, with gradient.
+"""Rows of all ranks, with gradient or without.
 
 Let rank r of W hold B rows and compute L_r from its own rows and everybody's columns. The gradient
 that reaches a row is summed over all L_r here, and DDP averages parameters' gradients over ranks:
@@ -21,6 +21,16 @@ def gather_with_gradient(rows: Tensor) -> Tensor:
     if not _distributed():
         return rows
     return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def gather(rows: Tensor) -> Tensor:
+    """As `gather_with_gradient`, of any dtype and without gradient: [W * B, ...] of [B, ...]."""
+    if not _distributed():
+        return rows.detach()
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.detach().contiguous())
+    return torch.cat(parts)
 
 
 def own_indices(rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What RepLAI's losses share: their settings, the three views of a moment, one encoder pass.
+"""What RepLAI's losses share: the three views of a moment, one encoder pass.
 
                t-δ-clip       t-δ  t  t+δ       t+δ+clip
 video_before ──────[ num_frames )  ●
@@ -13,53 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from replai.models import Encoders, HeadsConfig, ProjectionHead
-from replai.objectives.base import Objective, ObjectiveOutput
+from replai.models import Encoders, ProjectionHead
+from replai.objectives.base import Objective, ObjectiveOutput, Rows
+from replai.objectives.config import ObjectiveConfig
 from replai.views import AudioView, VideoView
 
 VIDEO_BEFORE, VIDEO_AFTER, AUDIO = "video_before", "video_after", "audio"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectiveConfig(HeadsConfig):
-    """Which objective, its views, weights and temperatures, and the size of its heads.
-
-    The defaults are the paper's. Raises ValueError for a time, count or temperature that is not
-    positive (delta may be 0), a negative weight, or two weights of 0.
-    """
-
-    name: str = "replai"
-    """A key of `replai.objectives.OBJECTIVES`."""
-    delta_seconds: float = 0.1
-    """δ: from the end of the clip before to t, and from t to the start of the clip after."""
-    clip_seconds: float = 0.5
-    """Length of either video clip."""
-    num_frames: int = 8
-    """Frames in either video clip."""
-    audio_seconds: float = 2.0
-    """Length of the audio clip, centred on t."""
-    avc_weight: float = 1.0
-    """Weight of correspondence in "replai"; 0 leaves it out, with its heads."""
-    astc_weight: float = 1.0
-    """Weight of state change in "replai"; 0 leaves it out, with its heads."""
-    avc_temperature: float = 0.07
-    """τ of correspondence (Eq. 4)."""
-    astc_temperature: float = 0.2
-    """τ of state change (Eq. 2 and 3)."""
-    difference_head: bool = True
-    """Whether a further head stands on the difference of clips; see `replai.objectives.astc`."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive = ("clip_seconds", "num_frames", "audio_seconds")
-        for field in (*positive, "avc_temperature", "astc_temperature"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field}={getattr(self, field)}, must be > 0")
-        for field in ("delta_seconds", "avc_weight", "astc_weight"):
-            if not getattr(self, field) >= 0:
-                raise ValueError(f"{field}={getattr(self, field)}, must be >= 0")
-        if self.avc_weight == self.astc_weight == 0:
-            raise ValueError("avc_weight=0 and astc_weight=0, one must be > 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +56,9 @@ class MomentObjective(Objective):
             ),
         )
 
-    def forward(self, encoders: Encoders, inputs: Mapping[str, Tensor]) -> ObjectiveOutput:
+    def forward(
+        self, encoders: Encoders, inputs: Mapping[str, Tensor], rows: Rows | None = None
+    ) -> ObjectiveOutput:
         """The loss of a batch of moments. Heads and losses compute in float32 under autocast."""
         features = encode_moment(encoders, inputs)
         with torch.autocast(features.audio.device.type, enabled=False):
@@ -124,6 +85,8 @@ def encode_moment(encoders: Encoders, inputs: Mapping[str, Tensor]) -> MomentFea
     return MomentFeatures(before=before, after=after, audio=audio)
 
 
-def projection_head(in_dim: int, config: ObjectiveConfig) -> ProjectionHead:
+def projection_head(
+    in_dim: int, config: ObjectiveConfig, num_hidden_layers: int = 1
+) -> ProjectionHead:
     """A new head of the configured size on features of `in_dim` numbers."""
-    return ProjectionHead(in_dim, config.hidden_dim, config.out_dim)
+    return ProjectionHead(in_dim, config.hidden_dim, config.out_dim, num_hidden_layers)

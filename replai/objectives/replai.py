@@ -13,19 +13,11 @@ from replai.models import Encoders
 from replai.objectives.astc import AStC
 from replai.objectives.avc import AVC
 from replai.objectives.base import ObjectiveOutput
-from replai.objectives.moment import MomentFeatures, MomentObjective, ObjectiveConfig
+from replai.objectives.config import ObjectiveConfig
+from replai.objectives.moment import MomentFeatures, MomentObjective
 
 LOSSES: dict[str, type[MomentObjective]] = {"avc": AVC, "astc": AStC}
 """The losses that are summed."""
-
-RELEASED_HEADS = {
-    "losses.avc.video_head": "mlp.video_clr",
-    "losses.avc.audio_head": "mlp.audio_clr",
-    "losses.astc.video_head": "mlp.video_aot",
-    "losses.astc.audio_head": "mlp.audio_aot",
-    "losses.astc.difference_head": "mlp.aot_diff",
-}
-"""Prefixes of this objective's state keys -> those in RepLAI's released checkpoints."""
 
 
 class RepLAI(MomentObjective):
@@ -40,6 +32,15 @@ class RepLAI(MomentObjective):
         weights = {"avc": config.avc_weight, "astc": config.astc_weight}
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.losses = nn.ModuleDict({name: LOSSES[name](config, encoders) for name in self.weights})
+
+    @property
+    def released_heads(self) -> dict[str, str]:
+        """The heads of RepLAI's released checkpoints."""
+        return {
+            f"losses.{name}.{own}": released
+            for name in self.weights
+            for own, released in self._loss(name).released_heads.items()
+        }
 
     def compare(self, features: MomentFeatures) -> ObjectiveOutput:
         """The weighted sum of the losses of the same features."""

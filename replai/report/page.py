@@ -9,7 +9,7 @@ import argparse
 import base64
 import html
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,8 @@ def _image(data: bytes, alternative: str) -> str:
 
 def _moments(config: RunConfig, index: DatasetIndex) -> str:
     """Strips of a few moments as the stream gives them: clip before, sound, clip after."""
-    objective = Learner(config.encoders, config.objective, config.seed).objective
+    shown = replace(config.objective, name="replai")
+    objective = Learner(config.encoders, shown, config.seed).objective
     stream = AVStream(
         index,
         objective.views,

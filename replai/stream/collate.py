@@ -32,6 +32,8 @@ class AVBatch:
     """int64 [b, 2]: verb and noun class, -1 where unknown."""
     positions: Tensor
     """int64 [b]: the places of the epoch that these rows fill."""
+    items: Tensor
+    """int64 [b]: numbers of the visited items among those that qualify, the same in each epoch."""
     audio_coverage: Tensor
     """float32 [b]: share of the audio windows that had sound in the file; the rest is silence."""
     valid: Tensor
@@ -88,6 +90,7 @@ def collate_visits(group: Sequence[Decoded]) -> AVBatch:
         seconds=torch.from_numpy(np.concatenate([visit.seconds for visit in group])),
         labels=per_row([visit.labels for visit in group], torch.int64),
         positions=per_row([visit.place.position for visit in group], torch.int64),
+        items=per_row([visit.place.item for visit in group], torch.int64),
         audio_coverage=per_row([visit.audio_coverage for visit in group], torch.float32),
         valid=per_row([visit.place.valid for visit in group], torch.bool),
     )

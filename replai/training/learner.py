@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from replai.models import Encoders, EncodersConfig
-from replai.objectives import Objective, ObjectiveConfig, ObjectiveOutput, make_objective
+from replai.objectives import Objective, ObjectiveConfig, ObjectiveOutput, Rows, make_objective
 
 
 class Learner(nn.Module):
@@ -21,7 +21,7 @@ class Learner(nn.Module):
             self.encoders = Encoders(encoders)
             self.objective: Objective = make_objective(objective, self.encoders)
 
-    def forward(self, views: Mapping[str, Tensor]) -> ObjectiveOutput:
-        """The objective's loss, terms and metrics of one rank's views."""
-        output: ObjectiveOutput = self.objective(self.encoders, views)
+    def forward(self, views: Mapping[str, Tensor], rows: Rows | None = None) -> ObjectiveOutput:
+        """The objective's loss, terms and metrics of one rank's views; `rows` None if held out."""
+        output: ObjectiveOutput = self.objective(self.encoders, views, rows)
         return output

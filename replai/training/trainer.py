@@ -20,7 +20,7 @@ from replai.core.config import config_dict, config_yaml
 from replai.core.errors import PeerLostError, UserError
 from replai.core.mixture import WeightedRoot, open_mixture
 from replai.models.jitter import draw_factors, jittered
-from replai.objectives import ObjectiveOutput
+from replai.objectives import ObjectiveOutput, Rows
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
 from replai.stream.loader import AVStream, Share
@@ -50,10 +50,12 @@ class Trainer:
         self.config, self.ranks = config, ranks
         if ranks.device.type == "cpu":
             torch.set_num_threads(config.cpu_threads)
-        self.learner = Learner(config.encoders, config.objective, config.seed).to(ranks.device)
+        self.learner = Learner(config.encoders, config.objective, config.seed)
         self.stream = self._stream(
             config.data.roots, config.num_epochs, augment=True, quarantine="quarantine"
         )
+        self.learner.objective.prepare(self.stream.num_items, config.seed)
+        self.learner.to(ranks.device)
         self.num_steps = self.stream.batches_per_epoch * config.num_epochs
         self.optimizer = make_optimizer(self.learner, config.optim)
         self.step = 0
@@ -105,12 +107,12 @@ class Trainer:
     def train_step(self, batch: AVBatch) -> tuple[ObjectiveOutput, Tensor]:
         """One step on one batch; returns the loss and the norm of the gradient, on the device."""
         self.model.train()
-        views = self._views(batch)
+        views, rows = self._views(batch), self._rows(batch)
         set_learning_rate(
             self.optimizer, learning_rate(self.step, self.num_steps, self.config.optim)
         )
         with self._autocast():
-            output: ObjectiveOutput = self.model(views)
+            output: ObjectiveOutput = self.model(views, rows)
         self.optimizer.zero_grad(set_to_none=True)
         output.total.backward()  # type: ignore[no-untyped-call]
         norm = gradient_norm(self.learner.parameters(), self.config.optim.clip_norm)
@@ -129,6 +131,10 @@ class Trainer:
             name: jittered(view, factors) if view.dtype == torch.uint8 else view
             for name, view in views.items()
         }
+
+    def _rows(self, batch: AVBatch) -> Rows:
+        items = batch.items.to(self.ranks.device, non_blocking=True)
+        return Rows(items=items, positions=batch.positions, epoch=batch.epoch)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -298,6 +304,10 @@ class Trainer:
 def _over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
     # oneDNN gives the gradients of 1x1x1 convolutions in strides of its own: a copy, no more.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    alike = [f"objective.{name}" for name in learner.objective.replicated]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
+        learner, alike
+    )
     on_gpu = ranks.device.type == "cuda"
     if on_gpu:  # statistics of the global batch; on the CPU torch has them for each rank only
         learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)  # type: ignore[no-untyped-call]

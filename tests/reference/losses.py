@@ -35,6 +35,26 @@ def astc(deltas: Rows, reverse_deltas: Rows, audio: Rows, temperature: float) ->
     return total / len(deltas)
 
 
+def nce(own: list[float], negatives: Rows, partition: float) -> float:
+    """Mean over rows; own: score of each row's own memory, negatives: those of K others."""
+    total = 0.0
+    for score, others in zip(own, negatives, strict=True):
+        noise = len(others) * partition
+        total -= math.log(math.exp(score) / (math.exp(score) + noise))
+        for other in others:
+            total -= math.log(1 - math.exp(other) / (math.exp(other) + noise))
+    return total / len(own)
+
+
+def remembered(memory: list[float], embeddings: Rows, momentum: float) -> list[float]:
+    """A memory of unit length after the embeddings of one batch for it."""
+    count = len(embeddings)
+    mean = [sum(values) / count for values in zip(*embeddings, strict=True)]
+    mixed = [momentum * m + (1 - momentum) * e for m, e in zip(memory, mean, strict=True)]
+    length = math.sqrt(sum(x * x for x in mixed))
+    return [x / length for x in mixed]
+
+
 def recall_at_1(audio: Rows, video: Rows) -> float:
     """Share of sounds whose most similar clip is their own."""
     hits = 0

@@ -6,9 +6,14 @@ from omegaconf import OmegaConf
 
 from replai.objectives import OBJECTIVES, Objective, ObjectiveConfig, make_objective
 from replai.objectives.moment import encode_moment
-from replai.objectives.replai import RELEASED_HEADS
 from replai.views import AudioView, VideoView
-from tests.replai.objectives.small import small_batch, small_config, small_encoders
+from tests.replai.objectives.small import (
+    NUM_ITEMS,
+    small_batch,
+    small_config,
+    small_encoders,
+    small_rows,
+)
 
 
 def make(**settings: object) -> tuple[Objective, Any]:
@@ -33,7 +38,8 @@ def test_views_are_the_papers() -> None:
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_runs_and_reports_detached_scalars(name: str) -> None:
     objective, encoders = make(name=name)
-    out = objective(encoders, small_batch(3))
+    objective.prepare(NUM_ITEMS, seed=0)
+    out = objective(encoders, small_batch(3), small_rows(3))
     reported = [*out.terms.values(), *out.metrics.values()]
     assert reported
     assert all(value.shape == () and not value.requires_grad for value in reported)
@@ -68,9 +74,9 @@ def test_a_weight_of_zero_leaves_a_loss_out(kept: str, left_out: str) -> None:
 def test_heads_map_onto_the_released_ones() -> None:
     objective, _ = make()
     prefixes = {key.rsplit(".", 2)[0] for key in objective.state_dict()}
-    assert prefixes == set(RELEASED_HEADS)
+    assert prefixes == set(objective.released_heads)
     released = ("video_clr", "audio_clr", "video_aot", "audio_aot", "aot_diff")
-    assert set(RELEASED_HEADS.values()) == {f"mlp.{name}" for name in released}
+    assert set(objective.released_heads.values()) == {f"mlp.{name}" for name in released}
 
 
 def test_one_pass_keeps_the_clips_apart() -> None:
@@ -101,7 +107,7 @@ def test_missing_view() -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"'repali'.*avc, astc, replai"):
+    with pytest.raises(ValueError, match=r"'repali'.*avc, astc, replai, avid"):
         make(name="repali")
 
 

@@ -125,6 +125,7 @@ def test_batches_are_as_documented(small_root: Path) -> None:
         (batch.seconds, torch.float64, (BATCH,)),
         (batch.labels, torch.int64, (BATCH, 2)),
         (batch.positions, torch.int64, (BATCH,)),
+        (batch.items, torch.int64, (BATCH,)),
         (batch.audio_coverage, torch.float32, (BATCH,)),
         (batch.valid, torch.bool, (BATCH,)),
     ):
@@ -133,6 +134,16 @@ def test_batches_are_as_documented(small_root: Path) -> None:
     assert (batch.labels == -1).all()
     assert batch.valid.all()
     assert (batch.audio_coverage > 0.9).all()
+
+
+def test_an_item_has_one_number_in_every_epoch(expected: list[dict[str, Any]]) -> None:
+    pairs = {
+        (key, item)
+        for batch in expected
+        for key, item in zip(batch["keys"], batch["items"].tolist(), strict=True)
+    }
+    assert len(pairs) == len({key for key, _ in pairs}) == len({item for _, item in pairs})
+    assert len(pairs) < sum(len(batch["keys"]) for batch in expected)
 
 
 def test_items_come_in_the_order_of_the_plan(

@@ -124,7 +124,11 @@ def test_a_spare_takes_the_place_of_the_damaged_sample_alone(
     clean = [flat(batch) for batch in make_stream(small_root)]
     victim = clean[1]["keys"][2]
     assert spared[1]["bad"][0].key == victim
+    number = {
+        key: item for b in clean for key, item in zip(b["keys"], b["items"].tolist(), strict=True)
+    }
     for mine, theirs in zip(spared, clean, strict=True):
+        assert mine["items"].tolist() == [number[key] for key in mine["keys"]]
         assert mine["positions"].tolist() == theirs["positions"].tolist()
         assert victim not in mine["keys"]
         assert mine["valid"].all()
