@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import io
 import pickle
+import shutil
 import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
+from rich.progress import wrap_file
 
 from replai.core import storage
 from replai.core.errors import UserError
 
 FORMAT = "replai-checkpoint-1"
+BEFORE_TORCH_1_6 = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+"""What files of older torch versions begin with, in place of a zip archive."""
+FETCH_BYTES = 8 << 20
 
 
 def save_checkpoint(url: str, state: dict[str, Any]) -> None:
@@ -23,19 +30,52 @@ def save_checkpoint(url: str, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(url: str) -> dict[str, Any]:
-    """The state saved at `url`, on the CPU. Raises UserError if it is none of ours.
-
-    Files of torch versions before 1.6 (no zip) are refused too: their reader takes garbage.
-    """
+    """The state saved at `url`, on the CPU. Raises UserError if it is none of ours."""
     data = io.BytesIO(storage.read_bytes(url))
     if not zipfile.is_zipfile(data):
         raise UserError(f"{url} is no torch checkpoint, or is cut off")
     data.seek(0)
-    try:
-        state = torch.load(data, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise UserError(f"{url} is no checkpoint that is safe to load: {reason}") from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    state = _load_tensors(data, url)
+    if state.get("format") != FORMAT:
         raise UserError(f"{url} is a torch file, but no checkpoint of train.py")
+    return state
+
+
+def load_foreign(url: str) -> dict[str, Any]:
+    """The dict that another program saved with torch at `url`, its tensors on the CPU.
+
+    Memory is taken by tensors that are looked at only (but for files of torch before 1.6, which
+    are read whole). What is not on this machine is fetched to a temporary file first. Raises
+    UserError if there is no such dict, or more than tensors and plain values in it.
+    """
+    with TemporaryDirectory() as folder:
+        path = storage.local_path(url) if storage.is_local(url) else _fetched(url, Path(folder))
+        with storage.naming_store_errors(url), path.open("rb") as file:
+            is_old = file.read(len(BEFORE_TORCH_1_6)) == BEFORE_TORCH_1_6
+            is_zip = zipfile.is_zipfile(file)
+        if not (is_zip or is_old):
+            raise UserError(f"{url} is no torch checkpoint, or is cut off")
+        return _load_tensors(path, url, mmap=is_zip)  # the mapping outlives the file's name
+
+
+def _load_tensors(source: Path | io.BytesIO, url: str, *, mmap: bool = False) -> dict[str, Any]:
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # damaged bytes lead torch's unpickler to errors of any kind
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise UserError(f"{url} is no checkpoint that is safe to load: {reason}") from None
+    if not isinstance(state, dict):
+        raise UserError(f"{url} is a torch file, but holds no dict")
     return cast(dict[str, Any], state)
+
+
+def _fetched(url: str, folder: Path) -> Path:
+    path = folder / "checkpoint.pt"
+    with (
+        storage.naming_store_errors(url),
+        storage.open_input(url) as source,
+        wrap_file(source, storage.file_size(url), description=f"fetching {url}") as shown,
+        path.open("wb") as target,
+    ):
+        shutil.copyfileobj(shown, target, FETCH_BYTES)
+    return path

@@ -26,6 +26,7 @@ from replai.stream.figures import Figures, verdict
 from replai.stream.loader import AVStream, Share
 from replai.stream.plan import StreamState
 from replai.training.config import RunConfig
+from replai.training.initial import initialise
 from replai.training.learner import Learner
 from replai.training.metrics import MetricsLog, Pace, progress_line
 from replai.training.optim import (
@@ -65,7 +66,8 @@ class Trainer:
         self.pace = Pace()
         self.started = time.perf_counter()
         self.figures = Figures()
-        self._resume()
+        if not self._resume():
+            self._initialise()
         self.model: nn.Module = self.learner
         if ranks.world_size > 1:
             self.model = _over_all_ranks(self.learner, ranks)
@@ -166,10 +168,16 @@ class Trainer:
         }
         save_checkpoint(str(Path(self.config.out) / CHECKPOINT_NAME), state)
 
-    def _resume(self) -> None:
+    def _initialise(self) -> None:
+        """Loads the first weights on the first rank; the others have them from it, by DDP."""
+        if self.ranks.is_first and (report := initialise(self.learner, self.config.init)):
+            print(report, flush=True)
+
+    def _resume(self) -> bool:
+        """Continues from the run's checkpoint, if there is one."""
         path = Path(self.config.out) / CHECKPOINT_NAME
         if not path.exists():
-            return
+            return False
         state = load_checkpoint(str(path))
         refuse_other_config(state["config"], config_dict(self.config), path)
         self.learner.encoders.load_state_dict(state["encoders"])
@@ -179,6 +187,7 @@ class Trainer:
         self.stream.load_state(StreamState.from_dict(state["stream"]))
         if self.ranks.is_first:
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
+        return True
 
     def _stream(
         self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool, quarantine: str
