@@ -9,7 +9,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from replai.checkpoint import load_checkpoint, load_foreign
+from replai.checkpoint import FORMAT, load_checkpoint, load_foreign
 from replai.core.errors import UserError
 from replai.training.learner import Learner
 
@@ -125,10 +125,11 @@ def _tensors(url: str, layout: str) -> dict[str, Tensor]:
         parts = [(part, state[part].items()) for part in ("encoders", "objective")]
         tensors = {f"{part}.{key}": value for part, items in parts for key, value in items}
         return {key: value for key, value in tensors.items() if not key.startswith(CONSTANTS)}
-    model = load_foreign(url).get("model")
+    state = load_foreign(url)
+    model = state.get("model")
     named = model.items() if isinstance(model, dict) else ()
     tensors = {_unwrapped(str(key)): value for key, value in named if isinstance(value, Tensor)}
-    found = _layout_of(tensors)
+    found = "checkpoint" if state.get("format") == FORMAT else _layout_of(tensors)
     if found != layout:
         expected = " and ".join(f"{prefix}.*" for prefix in RELEASED[layout])
         remedy = f"it is one for init.{found}" if found else "give a checkpoint as released"
