@@ -7,7 +7,7 @@ audio  [ t-1.0              ●             t+1.0 ]     chosen when training, no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -78,7 +78,7 @@ def read_closeup(
     span = Span(seconds - SOUND_SECONDS / 2, seconds + SOUND_SECONDS / 2)
     found, no_packets = _tried(media, lambda: _packets(media, span))
     packets = found or Packets()
-    seen, no_frames = _tried(media, lambda: read_clips(media, packets.video, clips))
+    seen, no_frames = _tried(media, lambda: _frames(media, packets, clips))
     before, after = seen or [_NO_FRAMES, _NO_FRAMES]
     heard, no_samples = _tried(media, lambda: _samples(media, packets, span, rate_hz))
     samples = _NO_SAMPLES if heard is None else heard
@@ -93,7 +93,7 @@ def read_picture(media: Media, facts: MediaFacts, seconds: float, box: int) -> F
 
     def read() -> Frames:
         packets = _packets(media, Span(seconds, seconds))
-        picture: Frames = read_clips(media, packets.video, [clip])[0][0]
+        picture: Frames = _frames(media, packets, [clip])[0][0]
         return picture
 
     return _tried(media, read)[0]
@@ -138,6 +138,11 @@ def _packets(media: Media, span: Span) -> Packets:
         return read_span(media, span)
     start, stop = span.start_seconds - PREROLL_SECONDS, span.stop_seconds + PREROLL_SECONDS
     return read_packets(media, start, stop, video=False, audio=True)
+
+
+def _frames(media: Media, packets: Packets, clips: Sequence[ClipRequest]) -> list[Frames]:
+    """The frames of each clip, uint8 [num_frames, H, W, 3]: as pictures have them."""
+    return [clip.transpose(1, 2, 3, 0) for clip in read_clips(media, packets.video, clips)]
 
 
 def _samples(media: Media, packets: Packets, span: Span, rate_hz: int) -> NDArray[np.float32]:
