@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from replai.core import storage
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
-from replai.core.record import SCHEMA_VERSION
+from replai.core.record import READABLE_VERSIONS
 from replai.core.shared_table import SharedTable, map_table
 
 INDEX_NAME = "index.parquet"
@@ -60,7 +60,7 @@ class Header:
     dataset_hash: str
     """sha256 over the index; resume refuses another dataset."""
     verbs: dict[str, str]
-    """Class id (as text) → name, of the verbs that occur."""
+    """Class id (as text) → name, of the verb classes that the annotations know."""
     nouns: dict[str, str]
 
     def to_fields(self) -> dict[str, Any]:
@@ -127,10 +127,10 @@ def open_index(root: str) -> DatasetIndex:
     ours = fields_.get("replai")
     if not isinstance(ours, dict):
         raise UserError(f"{root}/{HEADER_NAME} is a wids index without our header; pack it again")
-    if ours.get("schema_version") != SCHEMA_VERSION:
+    if ours.get("schema_version") not in READABLE_VERSIONS:
         raise UserError(
             f"{root} has schema version {ours.get('schema_version')}; this software reads "
-            f"{SCHEMA_VERSION}"
+            f"{' and '.join(map(str, READABLE_VERSIONS))}"
         )
     header, shards = _header(root, fields_)
     table = decode_table(storage.read_bytes(storage.join(root, INDEX_NAME)))

@@ -7,10 +7,15 @@ seconds on the stored mp4's own clock; `start_seconds` places its zero on the so
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-SCHEMA_VERSION = 1
+from replai.core.timeline import Span
+
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 had no `pre_seconds`, `pnr_seconds` and `post_seconds` in its actions."""
+STATE_CHANGE = ("pre_seconds", "pnr_seconds", "post_seconds")
 LARGEST_NUMBER = 1e9
 
 
@@ -24,7 +29,10 @@ class Moment:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One labelled action [start_seconds, stop_seconds); class ids are -1 where unknown."""
+    """One labelled action [start_seconds, stop_seconds); class ids are -1 where unknown.
+
+    The three times of a state change (Ego4D's critical frames) are None where they are unknown.
+    """
 
     start_seconds: float
     stop_seconds: float
@@ -32,6 +40,31 @@ class Action:
     noun: str
     verb_class: int
     noun_class: int
+    pre_seconds: float | None = None
+    """Precondition: the object, just before it changes."""
+    pnr_seconds: float | None = None
+    """Point of no return: the change begins."""
+    post_seconds: float | None = None
+    """Postcondition: the object is changed."""
+
+    def moved(self, seconds: float) -> Action:
+        """The action `seconds` later: the same on a clock that started so much earlier."""
+        times = {name: time + seconds for name, time in self._times().items()}
+        return replace(self, **times)  # type: ignore[arg-type]
+
+    def cut(self, span: Span) -> Action:
+        """What lies in `span`: start and stop are moved into it, other times outside are None."""
+        times = {
+            name: time if span.start_seconds <= time <= span.stop_seconds else None
+            for name, time in self._times().items()
+        }
+        start, stop = span.clip(self.start_seconds), span.clip(self.stop_seconds)
+        return replace(self, **{**times, "start_seconds": start, "stop_seconds": stop})  # type: ignore[arg-type]
+
+    def _times(self) -> dict[str, float]:
+        """Name → seconds, of the times that are known."""
+        names = ("start_seconds", "stop_seconds", *STATE_CHANGE)
+        return {name: time for name in names if (time := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +114,16 @@ class SampleRecord:
         try:
             fields = json.loads(data)
             version = fields["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise ValueError(
-                    f"schema version {version!r}; this software reads {SCHEMA_VERSION}"
-                )
-            return _record(fields)
+            if version not in READABLE_VERSIONS:
+                readable = " and ".join(map(str, READABLE_VERSIONS))
+                raise ValueError(f"schema version {version!r}; this software reads {readable}")
+            return _record(fields, version)
         except (KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a sample record: {type(error).__name__} {error}") from error
 
 
-def _record(fields: dict[str, Any]) -> SampleRecord:
+def _record(fields: dict[str, Any], version: int) -> SampleRecord:
+    added = dict.fromkeys(STATE_CHANGE) if version == 1 else {}
     return SampleRecord(
         video_id=str(fields["video_id"]),
         start_seconds=_number(fields["start_seconds"]),
@@ -98,15 +131,13 @@ def _record(fields: dict[str, Any]) -> SampleRecord:
         video=_video(fields["video"]),
         audio=_audio(fields["audio"]),
         moments=tuple(_moment(moment) for moment in fields["moments"]),
-        actions=tuple(_action(action) for action in fields["actions"]),
+        actions=tuple(_action({**added, **action}) for action in fields["actions"]),
     )
 
 
 def _moment(fields: dict[str, Any]) -> Moment:
-    prominence = fields["prominence"]
     return Moment(
-        seconds=_number(fields["seconds"]),
-        prominence=None if prominence is None else _number(prominence),
+        seconds=_number(fields["seconds"]), prominence=_number_or_none(fields["prominence"])
     )
 
 
@@ -118,6 +149,9 @@ def _action(fields: dict[str, Any]) -> Action:
         noun=str(fields["noun"]),
         verb_class=int(fields["verb_class"]),
         noun_class=int(fields["noun_class"]),
+        pre_seconds=_number_or_none(fields["pre_seconds"]),
+        pnr_seconds=_number_or_none(fields["pnr_seconds"]),
+        post_seconds=_number_or_none(fields["post_seconds"]),
     )
 
 
@@ -134,6 +168,10 @@ def _audio(fields: dict[str, Any]) -> AudioFacts:
     return AudioFacts(
         sample_rate_hz=int(fields["sample_rate_hz"]), channels=int(fields["channels"])
     )
+
+
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _number(value: Any) -> float:

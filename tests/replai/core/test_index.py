@@ -118,6 +118,12 @@ def test_newer_schema(root: Path) -> None:
         open_index(str(root))
 
 
+def test_older_schema(root: Path) -> None:
+    """What version 2 added is in the samples, not in the index."""
+    write_header(root, {**FIELDS, "replai": {**FIELDS["replai"], "schema_version": 1}})
+    assert open_index(str(root)).header.num_samples == 3
+
+
 def test_a_wids_index_of_somebody_else(root: Path) -> None:
     write_header(root, {"wids_version": 1, "shardlist": SHARDS})
     with pytest.raises(UserError, match="without our header"):

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from replai.core.record import (
     SCHEMA_VERSION,
+    STATE_CHANGE,
     Action,
     AudioFacts,
     Moment,
     SampleRecord,
     VideoFacts,
 )
+from replai.core.timeline import Span
 
 RECORD = SampleRecord(
     video_id="P01_01",
@@ -25,7 +27,7 @@ RECORD = SampleRecord(
     actions=(
         Action(
             start_seconds=1.0, stop_seconds=3.0, verb="öffnen", noun="door",
-            verb_class=3, noun_class=-1,
+            verb_class=3, noun_class=-1, pre_seconds=1.0, pnr_seconds=1.75, post_seconds=None,
         ),
     ),
 )  # fmt: skip
@@ -58,6 +60,9 @@ records = st.builds(
             noun=st.text(),
             verb_class=classes,
             noun_class=classes,
+            pre_seconds=st.none() | times,
+            pnr_seconds=st.none() | times,
+            post_seconds=st.none() | times,
         ),
         max_size=3,
     ).map(tuple),
@@ -96,6 +101,36 @@ def test_another_schema_is_refused() -> None:
         SampleRecord.from_json(json.dumps(fields).encode())
 
 
+def test_records_of_version_1_are_read() -> None:
+    """Their actions have no times of state changes."""
+    fields = json.loads(RECORD.to_json())
+    fields["schema_version"] = 1
+    for name in STATE_CHANGE:
+        del fields["actions"][0][name]
+    (action,) = RECORD.actions
+    bare = replace(action, pre_seconds=None, pnr_seconds=None, post_seconds=None)
+    assert SampleRecord.from_json(json.dumps(fields).encode()) == replace(RECORD, actions=(bare,))
+    fields["schema_version"] = SCHEMA_VERSION
+    with pytest.raises(ValueError, match="pre_seconds"):
+        SampleRecord.from_json(json.dumps(fields).encode())
+
+
+def test_an_action_is_moved_with_all_its_times() -> None:
+    (action,) = RECORD.actions
+    moved = action.moved(-0.5)
+    assert (moved.start_seconds, moved.stop_seconds) == (0.5, 2.5)
+    assert (moved.pre_seconds, moved.pnr_seconds, moved.post_seconds) == (0.5, 1.25, None)
+    assert (moved.verb, moved.verb_class) == (action.verb, action.verb_class)
+
+
+def test_an_action_is_cut_and_its_times_outside_are_unknown() -> None:
+    (action,) = RECORD.actions
+    cut = action.cut(Span(1.5, 2.5))
+    assert (cut.start_seconds, cut.stop_seconds) == (1.5, 2.5)
+    assert (cut.pre_seconds, cut.pnr_seconds, cut.post_seconds) == (None, 1.75, None)
+    assert action.cut(Span(0.0, 9.0)) == action
+
+
 VIDEO, MOMENT = FIELDS["video"], FIELDS["moments"][0]
 
 
@@ -118,6 +153,8 @@ VIDEO, MOMENT = FIELDS["video"], FIELDS["moments"][0]
         {"moments": [{**MOMENT, "seconds": -1e18}]},
         {"moments": [{"seconds": 1.0}]},
         {"actions": [{**FIELDS["actions"][0], "verb_class": None}]},
+        {"actions": [{**FIELDS["actions"][0], "pnr_seconds": "soon"}]},
+        {"actions": [{**FIELDS["actions"][0], "pnr_seconds": 1e18}]},
     ],
     ids=str,
 )
@@ -147,7 +184,7 @@ def test_any_garbage_in_a_field_is_a_record_or_a_value_error(name: str, value: o
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
-@pytest.mark.parametrize("prefix", [b"", b'{"schema_version":1,'])
+@pytest.mark.parametrize("prefix", [b"", b'{"schema_version":1,', b'{"schema_version":2,'])
 def test_garbage_is_refused(prefix: bytes, data: bytes) -> None:
     with pytest.raises(ValueError):
         SampleRecord.from_json(prefix + data)
