@@ -22,7 +22,7 @@ from sharder.moi import MoiConfig
 from sharder.pack import PackConfig
 from sharder.pack import pack as pack_dataset
 from sharder.segments import SegmentConfig
-from sharder.sources import find_sources
+from sharder.sources import find_sources, only_named
 from sharder.timestamps import read_moments
 from sharder.world import WorldSettings
 
@@ -130,8 +130,15 @@ def inspect(
 def pack(
     sources: Sources,
     out: Annotated[str, typer.Option(help="URL of the dataset root to make.")],
-    moments: Annotated[str, typer.Option(help="From `detect`, or your own CSV or Parquet.")] = "",
-    annotations: Annotated[str, typer.Option(help="EPIC-Kitchens or plain CSV.")] = "",
+    moments: Annotated[
+        str, typer.Option(help="From `detect`; or CSV, Parquet, fho_main.json.")
+    ] = "",
+    annotations: Annotated[
+        str, typer.Option(help="EPIC-Kitchens' CSV, Ego4D's JSON or a plain CSV.")
+    ] = "",
+    only_annotated: Annotated[
+        bool, typer.Option("--only-annotated", help="Only videos that the annotations name.")
+    ] = False,
     profile: ProfileName = ProfileName.transcode,
     short_side: Annotated[int, typer.Option(help="Pixels (transcode).")] = 256,
     fps: Annotated[int, typer.Option(help="Frames a second (transcode).")] = 16,
@@ -160,10 +167,12 @@ def pack(
             audio_rate_hz=audio_rate_hz,
             audio_kbit_per_channel=audio_kbit,
         )
+    labelled = read_annotations(annotations) if annotations else Annotations()
+    found = find_sources(sources, with_audio_files=False)
     pack_dataset(
-        find_sources(sources, with_audio_files=False),
+        only_named(found, labelled.ids) if only_annotated else found,
         read_moments(moments) if moments else {},
-        read_annotations(annotations) if annotations else Annotations(),
+        labelled,
         out,
         chosen,
         PackConfig(

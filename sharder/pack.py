@@ -21,9 +21,10 @@ from replai.core.errors import SampleError, UserError
 from replai.core.index import HEADER_NAME
 from replai.core.record import Moment
 from replai.media.probe import MediaFacts
-from sharder.annotations import Annotations
+from sharder.annotations import Annotations, CheckedAnnotations
 from sharder.encode import Profile
 from sharder.engine import run_local
+from sharder.inputs import check_again, check_before, refuse_strangers
 from sharder.part import Part, make_shard, read_part, remove_parts, sweep
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.root import finish_root
@@ -72,16 +73,20 @@ def pack(
 ) -> None:
     """Makes the dataset at `root`, or continues it.
 
-    Raises UserError, leaving what stands at `root` as it is, if that is another job's, if a
-    source named by the user is no video, and if no moment belongs to any source.
+    Labelled actions that something is wrong with are counted and listed. Raises UserError,
+    leaving what stands at `root` as it is, if that is another job's, if a source named by the
+    user is no video, and if no moment or action belongs to any source.
     """
-    _refuse_strangers(sources, moments, annotations)
+    refuse_strangers(sources, moments, annotations)
     job = _job_hash(sources, moments, annotations, profile, config)
     if _claim(root, job, command):
         console.print(f"{root} is already finished, by the same job; nothing to do")
         return
+    noticed = check_before(sources, moments, annotations)
     probed = _probe_all(sources, workers)
-    plan = _plan(probed, moments, annotations, config)
+    lengths = {p.source.video_id: p.facts.duration_seconds for p in probed if p.facts is not None}
+    checked = check_again(lengths, moments, annotations, noticed)
+    plan = _plan(probed, moments, checked, config)
     sweep(root)
     storage.write_bytes(storage.join(root, JOB_NAME), _job_file(job, command))
     try:
@@ -91,7 +96,7 @@ def pack(
         raise
     _refuse_nothing(parts, root)
     name_skipped([Skipped(*one) for part in parts for one in part.skipped], "segments")
-    finish_root(root, parts, annotations, profile.name, config.segments.margin_seconds, command)
+    finish_root(root, parts, checked, profile.name, config.segments.margin_seconds, command)
     remove_parts(root, [part.name for part in parts])
 
 
@@ -123,7 +128,7 @@ def _probe_all(sources: Sequence[Source], workers: int) -> list[Probed]:
 def _plan(
     probed: Sequence[Probed],
     moments: dict[str, list[Moment]],
-    annotations: Annotations,
+    checked: CheckedAnnotations,
     config: PackConfig,
 ) -> list[tuple[Segment, ...]]:
     segments: list[Segment] = []
@@ -135,7 +140,7 @@ def _plan(
                 one.source.url,
                 one.facts.duration_seconds,
                 moments.get(video_id, ()),
-                annotations.actions.get(video_id, ()),
+                checked.actions.get(video_id, ()),
                 config.segments,
             )
     _refuse_equal_keys(segments)
@@ -150,21 +155,6 @@ def _refuse_equal_keys(segments: Sequence[Segment]) -> None:
             raise UserError(
                 f"the video ids {other!r} and {segment.video_id!r} give the same key; rename one"
             )
-
-
-def _refuse_strangers(
-    sources: Sequence[Source], moments: dict[str, list[Moment]], annotations: Annotations
-) -> None:
-    """Ids that match nothing at all are a mistake, not a choice."""
-    ids = {source.video_id for source in sources}
-    for what, theirs in (("moments", moments.keys()), ("annotations", annotations.actions.keys())):
-        if theirs and not ids & theirs:
-            raise UserError(
-                f"no video id of the {what} is among the sources (there {min(theirs)!r}, "
-                f"here {min(ids)!r})"
-            )
-    if not moments and not annotations.actions:
-        raise UserError("neither moments nor annotations were given: nothing to learn from")
 
 
 def _make_parts(
@@ -229,7 +219,7 @@ def _job_hash(
     description = {
         "sources": [(s.video_id, s.url, storage.file_size(s.url)) for s in sources],
         "moments": {video_id: [asdict(m) for m in found] for video_id, found in moments.items()},
-        "annotations": asdict(annotations),
+        "annotations": repr(annotations),
         "profile": profile.name,
         "config": asdict(config),
     }

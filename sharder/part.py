@@ -125,12 +125,5 @@ def sample_record(segment: Segment, encoded: EncodedSegment) -> SampleRecord:
         video=encoded.video,
         audio=encoded.audio,
         moments=tuple(replace(m, seconds=m.seconds - shift) for m in segment.moments),
-        actions=tuple(
-            replace(
-                action,
-                start_seconds=stored.clip(action.start_seconds - shift),
-                stop_seconds=stored.clip(action.stop_seconds - shift),
-            )
-            for action in segment.actions
-        ),
+        actions=tuple(action.moved(-shift).cut(stored) for action in segment.actions),
     )

@@ -11,17 +11,18 @@ import pyarrow as pa
 from replai.core import storage
 from replai.core.index import HEADER_NAME, INDEX_NAME, SCHEMA, Header, dataset_hash, encode_table
 from replai.core.record import SCHEMA_VERSION
-from sharder.annotations import Annotations
+from sharder.annotations import CheckedAnnotations
 from sharder.part import Part
 from sharder.report import console
 
 ENERGON_VERSION = "7.4.0"
+FINDINGS_NAME = "annotation-findings.csv"
 
 
 def finish_root(
     root: str,
     parts: Sequence[Part],
-    annotations: Annotations,
+    checked: CheckedAnnotations,
     profile: str,
     margin_seconds: float,
     command: str,
@@ -29,15 +30,21 @@ def finish_root(
     """Writes everything that makes the shards of `parts` a dataset; `shards.json` last."""
     kept = [part for part in parts if part.rows]
     table = index_table(kept)
-    header = _header(table, annotations, profile, margin_seconds)
+    header = _header(table, checked, profile, margin_seconds)
     storage.write_bytes(storage.join(root, INDEX_NAME), encode_table(table))
     for name, text in energon_files(kept).items():
         storage.write_bytes(storage.join(root, ".nv-meta", name), text.encode())
-    card = dataset_card(table, header, kept, command)
+    if checked.findings:
+        findings = checked.findings_csv().encode()
+        storage.write_bytes(storage.join(root, FINDINGS_NAME), findings)
+    card = dataset_card(table, header, kept, checked, command)
     storage.write_bytes(storage.join(root, "README.md"), card.encode())
     fields = json.dumps(wids_fields(kept, header), indent=1, ensure_ascii=False)
     storage.write_bytes(storage.join(root, HEADER_NAME), fields.encode())
     console.print(_summary(table, header, kept, root))
+    if checked.findings:
+        url = storage.join(root, FINDINGS_NAME)
+        console.print(f"{len(checked.findings)} findings in the annotations → {url}")
 
 
 def index_table(parts: Sequence[Part]) -> pa.Table:
@@ -75,7 +82,7 @@ def energon_files(parts: Sequence[Part]) -> dict[str, str]:
 
 
 def _header(
-    table: pa.Table, annotations: Annotations, profile: str, margin_seconds: float
+    table: pa.Table, checked: CheckedAnnotations, profile: str, margin_seconds: float
 ) -> Header:
     return Header(
         schema_version=SCHEMA_VERSION,
@@ -85,12 +92,18 @@ def _header(
         num_moments=sum(table.column("num_moments").to_pylist()),
         num_actions=sum(table.column("num_actions").to_pylist()),
         dataset_hash=dataset_hash(table),
-        verbs=annotations.verbs,
-        nouns=annotations.nouns,
+        verbs={str(one): name for one, name in sorted(checked.verbs.names.items())},
+        nouns={str(one): name for one, name in sorted(checked.nouns.names.items())},
     )
 
 
-def dataset_card(table: pa.Table, header: Header, parts: Sequence[Part], command: str) -> str:
+def dataset_card(
+    table: pa.Table,
+    header: Header,
+    parts: Sequence[Part],
+    checked: CheckedAnnotations,
+    command: str,
+) -> str:
     """README.md of the root."""
     hours = _hours(table)
     a_minute = f"{header.num_moments / max(hours * 60, 1e-9):.1f} a stored minute"
@@ -104,12 +117,31 @@ def dataset_card(table: pa.Table, header: Header, parts: Sequence[Part], command
 | samples, shards | {header.num_samples}, {len(parts)} |
 | bytes | {_bytes(parts)} |
 | moments of interaction | {header.num_moments} ({a_minute}) |
-| labelled actions | {header.num_actions} ({len(header.verbs)} verbs, {len(header.nouns)} nouns) |
-| storage profile | {header.profile} |
+| labelled actions | {header.num_actions} |
+{_classes_rows(checked)}| storage profile | {header.profile} |
 | margin around moments | {header.margin_seconds} s |
 
-Made by `{command}`.
+{_findings_section(checked)}Made by `{command}`.
 """
+
+
+def _classes_rows(checked: CheckedAnnotations) -> str:
+    return "".join(
+        f"| {what} classes | {len(classes.names)} ({classes.source}) |\n"
+        for what, classes in (("verb", checked.verbs), ("noun", checked.nouns))
+        if classes.names
+    )
+
+
+def _findings_section(checked: CheckedAnnotations) -> str:
+    """How many labelled actions had something wrong with them, and what became of these."""
+    if not checked.findings:
+        return ""
+    rows = "".join(f"| {kind} | {count} |\n" for kind, count in checked.counts.items())
+    return (
+        f"Of {checked.num_labels} labelled actions, by name in `{FINDINGS_NAME}`:\n\n"
+        f"| actions | |\n|---|---|\n{rows}\n"
+    )
 
 
 def _summary(table: pa.Table, header: Header, parts: Sequence[Part], root: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from replai.core.record import Action, Moment
 from replai.core.seeding import generator
@@ -105,7 +105,7 @@ def cut_video(
                     m for m in moments if core.contains(m.seconds) and _fits(m, video, margin)
                 ),
                 actions=tuple(
-                    _cut(a, stored)
+                    a.cut(stored)
                     for a in actions
                     if core.contains(_middle(a)) and _inside(a, video)
                 ),
@@ -140,11 +140,3 @@ def _middle(action: Action) -> float:
 
 def _inside(action: Action, video: Span) -> bool:
     return action.start_seconds < video.stop_seconds
-
-
-def _cut(action: Action, stored: Span) -> Action:
-    return replace(
-        action,
-        start_seconds=stored.clip(action.start_seconds),
-        stop_seconds=stored.clip(action.stop_seconds),
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -47,6 +48,22 @@ def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[So
     return [sources[video_id] for video_id in sorted(sources)]
 
 
+def only_named(sources: Sequence[Source], video_ids: Set[str]) -> list[Source]:
+    """The sources of these ids. Raises UserError if there are none."""
+    kept = [source for source in sources if source.video_id in video_ids]
+    if not kept:
+        there = f"there {min(video_ids)!r}, " if video_ids else ""
+        raise UserError(
+            f"the annotations name none of the sources ({there}here {sources[0].video_id!r})"
+        )
+    return kept
+
+
+def normal_id(name: str) -> str:
+    """`name` as composed Unicode (NFC): macOS writes `é` as two characters, others as one."""
+    return unicodedata.normalize("NFC", name)
+
+
 def facts_of(source: Source) -> MediaFacts:
     """What the headers of `source` say. Raises SampleError if it is no media."""
     if storage.file_size(source.url) == 0:
@@ -73,7 +90,7 @@ def _extension(url: str) -> str:
 
 
 def _video_id(url: str) -> str:
-    return PurePosixPath(url).stem
+    return normal_id(PurePosixPath(url).stem)
 
 
 def _listed(extensions: frozenset[str]) -> str:

@@ -1,6 +1,7 @@
 """Moments of interaction in files: what `detect` writes and what users bring themselves.
 
-Parquet or CSV with the columns video_id, seconds and, optionally, prominence.
+Parquet or CSV with the columns video_id, seconds and, optionally, prominence; or Ego4D's
+fho_main.json, whose points of no return are moments.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from replai.core import storage
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
 from replai.core.record import Moment
+from sharder.annotations import Annotations, is_json, read_annotations
+from sharder.sources import normal_id
 
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("seconds", pa.float64()), ("prominence", pa.float64())]
@@ -41,10 +44,12 @@ def write_moments(url: str, moments: Mapping[str, Sequence[Moment]], job: str) -
 
 
 def read_moments(url: str) -> dict[str, list[Moment]]:
-    """video id → moments in ascending order, from Parquet or CSV.
+    """video id → moments in ascending order, from Parquet, CSV or fho_main.json.
 
-    Raises UserError for a file that is neither, a missing column and a time that is no number.
+    Raises UserError for a file that is none, a missing column and a time that is no number.
     """
+    if is_json(url):
+        return state_changes(read_annotations(url))
     table = _read_table(url)
     missing = {"video_id", "seconds"} - set(table.column_names)
     if missing:
@@ -61,8 +66,25 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
             raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
         if prominence is not None and not math.isfinite(prominence):
             raise UserError(f"{url} row {line + 1}: a prominence of {prominence}")
-        moments.setdefault(video_id, []).append(Moment(seconds=time, prominence=prominence))
+        moments.setdefault(normal_id(video_id), []).append(
+            Moment(seconds=time, prominence=prominence)
+        )
     return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
+
+
+def state_changes(annotations: Annotations) -> dict[str, list[Moment]]:
+    """video or clip id → the points of no return of the actions that nobody rejected."""
+    times: dict[str, set[float]] = {}
+    for label in annotations.labels:
+        seconds = label.action.pnr_seconds
+        if seconds is not None and not label.rejected:
+            times.setdefault(label.video_id, set()).add(seconds)
+            if label.clip_id:
+                times.setdefault(label.clip_id, set()).add(seconds - label.clip_start_seconds)
+    return {
+        video_id: [Moment(seconds=seconds, prominence=None) for seconds in sorted(found)]
+        for video_id, found in times.items()
+    }
 
 
 def job_of(url: str) -> str | None:

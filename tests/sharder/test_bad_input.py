@@ -25,7 +25,16 @@ def place(tmp_path: Path, media: dict[str, bytes]) -> Path:
     (tmp_path / "strange.csv").write_text("video_id,seconds\nsomebody,3\n")
     (tmp_path / "columns.csv").write_text("video,time\nchirping,3\n")
     (tmp_path / "actions.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\nchirping,two,3,open,door\n"
+    )
+    (tmp_path / "backwards.csv").write_text(
         "video_id,start_seconds,stop_seconds,verb,noun\nchirping,2,1,open,door\n"
+    )
+    (tmp_path / "columns_too.csv").write_text("video_id,start_seconds,stop_seconds,Verb,noun\n")
+    (tmp_path / "bad.json").write_text('{"version": "2.0",\n"videos": [{]}')
+    (tmp_path / "extension.csv").write_text("video_id,seconds\na,1\nChirping.mp4,3\n")
+    (tmp_path / "stranger.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\nsomebody,1,2,open,door\n"
     )
     for name in ("empty", "mute", "quiet", "texts"):
         (tmp_path / name).mkdir()
@@ -89,6 +98,22 @@ PACK = {
     "a named text": ([*GOOD, "@text.mp4"], "@text.mp4 is no video"),
     "a named sound": ([*GOOD, "@sound.m4a"], "@sound.m4a is no video: no video stream"),
     "a folder of texts": (["@texts", "--annotations", "@one.csv"], "@one.csv"),
+    "a near miss": ([*GOOD, "--annotations", "@columns_too.csv"], "(did you mean 'Verb'?)"),
+    "bad JSON": ([*GOOD, "--annotations", "@bad.json"], "@bad.json line 2: no JSON object"),
+    "no action is left": (
+        ["@chirping.mp4", "--annotations", "@backwards.csv"],
+        "none of 1 labelled actions can be packed; the first is empty (no stop after their "
+        "start): backwards.csv line 2: chirping 2.00-1.00 s, open door",
+    ),
+    "ids with extensions": (
+        ["@chirping.mp4", "--moments", "@extension.csv"],
+        "(there 'Chirping.mp4', here 'chirping')",
+    ),
+    "none of them annotated": (
+        [*GOOD, "--annotations", "@stranger.csv", "--only-annotated"],
+        "name none of the sources (there 'somebody', here 'chirping')",
+    ),
+    "only the annotated of nothing": ([*GOOD, "--only-annotated"], "name none of the sources"),
     "a negative margin": ([*GOOD, "--margin-seconds", "-1"], "margin_seconds is -1.0"),
     "a margin that is no number": ([*GOOD, "--margin-seconds", "nan"], "margin_seconds is nan"),
     "no segment length": ([*GOOD, "--segment-seconds", "0"], "segment_seconds is 0.0"),

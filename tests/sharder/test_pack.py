@@ -253,3 +253,19 @@ def test_any_file_name_can_be_packed(name: str, media: dict[str, bytes], tmp_pat
     pack_all(tmp_path, tmp_path / "moments.csv", tmp_path / "root")
     ((record, _),) = samples(tmp_path / "root").values()
     assert (record.video_id, len(record.moments)) == (name, 1)
+
+
+def test_ids_that_look_alike_have_keys_of_their_own(
+    media: dict[str, bytes], tmp_path: Path
+) -> None:
+    names = ("a b", "a-b", "a.b", "a_b", "a:b", "кот", "кит", "caf\u00e9")
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / f"{name}.mp4").write_bytes(media["silent"])
+    rows = "".join(f'"{name}",1\n' for name in names[:-1]) + "cafe\u0301,1\n"
+    (tmp_path / "moments.csv").write_text(f"video_id,seconds\n{rows}")
+    pack_all(tmp_path / "in", tmp_path / "moments.csv", tmp_path / "root")
+    found = samples(tmp_path / "root")
+    assert sorted(record.video_id for record, _ in found.values()) == sorted(names)
+    assert all(key.isascii() and not set(key) & set(" .:/") for key in found)
+    assert all(len(record.moments) == 1 for record, _ in found.values())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from replai.core.errors import UserError
-from sharder.sources import Source, find_sources
+from sharder.sources import Source, find_sources, only_named
 
 
 def make(folder: Path, *names: str) -> None:
@@ -58,6 +58,23 @@ def test_the_id_is_the_name_without_the_extension(tmp_path: Path, name: str, vid
     assert ids(tmp_path) == [video_id]
     found = find_sources([str(tmp_path / name)], with_audio_files=False)
     assert found == [Source(video_id, str(tmp_path / name), named=True)]
+
+
+def test_ids_are_composed_unicode(tmp_path: Path) -> None:
+    """macOS writes é as two characters: annotations made elsewhere must still match."""
+    make(tmp_path, "cafe\u0301.mp4")
+    assert ids(tmp_path) == ["caf\u00e9"]
+    make(tmp_path, "sub/caf\u00e9.mp4")
+    with pytest.raises(UserError, match="two sources have the video id 'caf\u00e9'"):
+        ids(tmp_path)
+
+
+def test_only_what_is_named(tmp_path: Path) -> None:
+    make(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    found = find_sources([str(tmp_path)], with_audio_files=False)
+    assert [source.video_id for source in only_named(found, {"c", "a", "z"})] == ["a", "c"]
+    with pytest.raises(UserError, match=r"none of the sources \(there 'z', here 'a'\)"):
+        only_named(found, {"z"})
 
 
 def test_a_source_given_twice_is_one(tmp_path: Path) -> None:

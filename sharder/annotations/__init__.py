@@ -1,0 +1,27 @@
+"""Labelled actions: what annotation files say, and what of it fits the sources.
+
+labels.py     a labelled action as its file has it; class lists
+files.py      the file's format, told from the file itself → its reader
+  epic.py     EPIC-Kitchens-100: actions, class lists, video_info
+  plain.py    a plain CSV in seconds
+  ego4d.py    Ego4D: fho_main.json, fho_lta_*.json, taxonomy, ego4d.json
+    companion.py              lists that stand beside the actions
+    tables.py json_items.py   CSV rows with their lines; a JSON file piece by piece
+check.py      labels, sources, lengths → the actions to pack, and findings.py: what is wrong
+"""
+
+from sharder.annotations.check import check, plain_id
+from sharder.annotations.files import is_json, read_annotations
+from sharder.annotations.findings import CheckedAnnotations
+from sharder.annotations.labels import Annotations, Classes, Label
+
+__all__ = [
+    "Annotations",
+    "CheckedAnnotations",
+    "Classes",
+    "Label",
+    "check",
+    "is_json",
+    "plain_id",
+    "read_annotations",
+]

@@ -1,0 +1,124 @@
+"""CSV → rows that know their line; mistakes are named by file and line."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from replai.core import storage
+from replai.core.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its line in the file and its fields by column."""
+
+    line: int
+    fields: dict[str, str | None]
+
+    def text(self, column: str) -> str:
+        """The field as it is. Raises ValueError if the row ends before it."""
+        value = self.fields[column]
+        if value is None:
+            raise ValueError(f"a field is missing: {column}")
+        return value
+
+    def name(self, column: str) -> str:
+        """The field, which must not be empty. Raises ValueError."""
+        if not self.text(column).strip():
+            raise ValueError(f"a field is missing: {column} is empty")
+        return self.text(column).strip()
+
+    def seconds(self, column: str) -> float:
+        """The field as a finite number. Raises ValueError."""
+        return self._parsed(column, finite, "number")
+
+    def whole(self, column: str) -> int:
+        """The field as a whole number. Raises ValueError."""
+        return self._parsed(column, int, "whole number")
+
+    def _parsed(self, column: str, parse: Callable[[str], T], kind: str) -> T:
+        try:
+            return parse(self.text(column))
+        except ValueError:
+            raise ValueError(f"{column} is {self.text(column)!r}, which is no {kind}") from None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: its columns and what reads its rows."""
+
+    url: str
+    columns: tuple[str, ...]
+    reader: csv.DictReader[str]
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            for fields in self.reader:
+                yield Row(self.reader.line_num, dict(fields))
+        except csv.Error as error:
+            raise UserError(f"{self.url} line {self.reader.line_num}: {error}") from None
+
+    def read(self, parse: Callable[[Row], T]) -> list[T]:
+        """`parse` of every row. What it refuses by ValueError is a UserError with file and line."""
+        found: list[T] = []
+        for row in self:
+            try:
+                found.append(parse(row))
+            except ValueError as error:
+                raise UserError(f"{self.url} line {row.line}: {error}") from None
+        return found
+
+    def require(self, columns: Sequence[str], hint: str = "") -> None:
+        """Raises UserError that names the `columns` that are not there, and near misses."""
+        strange = [column for column in self.columns if column not in columns]
+        missing = [
+            f"{name!r}{_did_you_mean(name, strange)}"
+            for name in columns
+            if name not in self.columns
+        ]
+        if missing:
+            raise UserError(
+                f"{self.url} line 1: no column {', '.join(missing)} (its columns: "
+                f"{', '.join(self.columns) or 'none'}){_separator(self.columns)}{hint}"
+            )
+
+
+def open_table(url: str) -> Table:
+    """The CSV at `url`. Raises UserError if it has no header that can be read."""
+    text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        return Table(url, tuple(reader.fieldnames or ()), reader)
+    except csv.Error as error:
+        raise UserError(f"{url} line 1: no CSV: {error}") from None
+
+
+def finite(text: str) -> float:
+    """`text` as a number that is neither infinite nor NaN. Raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _did_you_mean(name: str, columns: Sequence[str]) -> str:
+    """As in `; did you mean 'Verb'?`; empty where nothing is near."""
+    plain = {column.strip().casefold().replace(" ", "_"): column for column in columns}
+    near = difflib.get_close_matches(name, plain, n=1, cutoff=0.75)
+    return f" (did you mean {plain[near[0]]!r}?)" if near else ""
+
+
+def _separator(columns: Sequence[str]) -> str:
+    """What is wrong with a file of one column that is many."""
+    for mark, name in ((";", "';'"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in columns[0]:
+            return f"; its fields are separated by {name}, make it commas"
+    return ""

@@ -1,0 +1,69 @@
+"""Whether sources, moments and annotations fit each other; what does not is told or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+
+from replai.core.errors import UserError
+from replai.core.record import Moment
+from sharder.annotations import Annotations, CheckedAnnotations, check, plain_id
+from sharder.report import console
+from sharder.sources import Source
+
+Moments = Mapping[str, Sequence[Moment]]
+"""By video id."""
+
+
+def refuse_strangers(sources: Sequence[Source], moments: Moments, annotations: Annotations) -> None:
+    """Raises UserError for ids that match nothing at all: a mistake, not a choice."""
+    ids = {source.video_id for source in sources}
+    for what, theirs in (("moments", set(moments)), ("annotations", annotations.ids)):
+        if theirs and not ids & theirs:
+            there, here = _nearest(theirs, ids)
+            raise UserError(
+                f"no video id of the {what} is among the sources (there {there!r}, here {here!r})"
+            )
+    if not moments and not annotations.labels:
+        raise UserError("neither moments nor annotations were given: nothing to learn from")
+
+
+def check_before(
+    sources: Sequence[Source], moments: Moments, annotations: Annotations
+) -> CheckedAnnotations:
+    """What fits the published lengths, before any video is opened; findings are told."""
+    ids = {source.video_id for source in sources}
+    return _told(check(annotations, ids, annotations.durations), moments)
+
+
+def check_again(
+    lengths: Mapping[str, float],
+    moments: Moments,
+    annotations: Annotations,
+    before: CheckedAnnotations,
+) -> CheckedAnnotations:
+    """What fits the files as they are; told again if that is not what was found `before`.
+
+    `lengths`: seconds by the id of each source that can be packed.
+    """
+    checked = check(annotations, lengths.keys(), lengths)
+    return checked if checked.counts == before.counts else _told(checked, moments)
+
+
+def _told(checked: CheckedAnnotations, moments: Moments) -> CheckedAnnotations:
+    """Raises UserError if there are no moments, and no action is left."""
+    if not moments and not checked.actions:
+        first = checked.findings[0]
+        raise UserError(
+            f"none of {checked.num_labels} labelled actions can be packed; the first is "
+            f"{first.kind.partition(':')[0]}: {first}"
+        )
+    if checked.num_labels:
+        console.print("\n".join(checked.lines()))
+    return checked
+
+
+def _nearest(theirs: Set[str], ours: Set[str]) -> tuple[str, str]:
+    """(one of theirs, one of ours): a pair that may be meant as one, or the first of both."""
+    near = {plain_id(video_id): video_id for video_id in sorted(ours, reverse=True)}
+    pairs = ((one, near[plain_id(one)]) for one in sorted(theirs) if plain_id(one) in near)
+    return next(pairs, (min(theirs), min(ours)))

@@ -1,0 +1,121 @@
+"""A plain CSV, and what its mistakes are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replai.core.errors import UserError
+from sharder.annotations import Annotations, read_annotations
+
+PLAIN = "video_id,start_seconds,stop_seconds,verb,noun"
+
+
+def read(path: Path, text: str) -> Annotations:
+    path.write_bytes(text.encode())
+    return read_annotations(str(path))
+
+
+def classes(found: Annotations) -> list[tuple[int, int]]:
+    return [(label.action.verb_class, label.action.noun_class) for label in found.labels]
+
+
+def test_plain_columns_without_classes_number_them_by_name(tmp_path: Path) -> None:
+    text = f"{PLAIN}\n007,5,6,wash,cup\n007,1.5,2,close,door\nb,0,1,wash,bowl\n"
+    found = read(tmp_path / "plain.csv", text)
+    assert found.verbs.names == {0: "close", 1: "wash"}
+    assert found.nouns.names == {0: "bowl", 1: "cup", 2: "door"}
+    assert found.nouns.source == "numbered in order of the names in plain.csv"
+    assert classes(found) == [(1, 1), (0, 2), (1, 0)]
+    assert [label.where for label in found.labels] == [f"plain.csv line {n}" for n in (2, 3, 4)]
+    assert found.labels[1].video_id == "007"
+    assert (found.labels[1].action.start_seconds, found.labels[1].action.stop_seconds) == (1.5, 2)
+
+
+def test_class_zero_stays_zero(tmp_path: Path) -> None:
+    text = f"{PLAIN},verb_class,noun_class\na,0,1,open,door,0,0\na,1,2,shut,door,7,0\n"
+    found = read(tmp_path / "plain.csv", text)
+    assert classes(found) == [(0, 0), (7, 0)]
+    assert (found.verbs.names, found.nouns.names) == ({0: "open", 7: "shut"}, {0: "door"})
+    assert found.verbs.source == "plain.csv"
+
+
+def test_a_class_that_is_not_given_is_unknown_and_has_no_name(tmp_path: Path) -> None:
+    found = read(tmp_path / "plain.csv", f"{PLAIN},verb_class,noun_class\na,0,1,open,door,,4\n")
+    assert classes(found) == [(-1, 4)]
+    assert (found.verbs.names, found.nouns.names) == ({}, {4: "door"})
+
+
+def test_only_the_column_that_is_missing_is_numbered(tmp_path: Path) -> None:
+    text = f"{PLAIN},verb_class\na,0,1,open,door,5\na,1,2,shut,cup,3\n"
+    assert classes(read(tmp_path / "plain.csv", text)) == [(5, 1), (3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a,one,2,open,door", "start_seconds is 'one', which is no number"),
+        ("a,nan,2,open,door", "start_seconds is 'nan', which is no number"),
+        ("a,1,inf,open,door", "stop_seconds is 'inf', which is no number"),
+        ("a,1,2,open", "a field is missing: noun"),
+        ("a", "a field is missing: start_seconds"),
+        (" ,1,2,open,door", "a field is missing: video_id is empty"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: str, reason: str) -> None:
+    path = tmp_path / "plain.csv"
+    with pytest.raises(UserError, match=rf"{path} line 3: {reason}"):
+        read(path, f"{PLAIN}\na,0,1,open,door\n{row}\na,5,6,open,door\n")
+
+
+@pytest.mark.parametrize("row", ["a,2,2,open,door", "a,3,2,open,door", "a,-1,2,open,door"])
+def test_what_can_be_read_is_read(tmp_path: Path, row: str) -> None:
+    """What is wrong with it is for the check to say."""
+    assert len(read(tmp_path / "plain.csv", f"{PLAIN}\n{row}\n").labels) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "video_id,seconds\na,1\n", "\x00\x01\r\x02\n", '{"json": 1}\n', "id,key,instances\n"],
+)
+def test_other_tables_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=str(tmp_path / "other.csv")) as caught:
+        read(tmp_path / "other.csv", text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("video_id,start_seconds,verb", "no column 'stop_seconds', 'noun' (its columns: video_id"),
+        (
+            "video_id,start_seconds,stop_seconds,Verb,noun",
+            "no column 'verb' (did you mean 'Verb'?)",
+        ),
+        (
+            "video,start_seconds,stop seconds,verb,noun",
+            "'video_id' (did you mean 'video'?), 'stop_seconds' (did you mean 'stop seconds'?)",
+        ),
+        (PLAIN.replace(",", ";"), "fields are separated by ';', make it commas"),
+        (PLAIN.replace(",", "\t"), "fields are separated by tabs, make it commas"),
+        (
+            "video_id,start_timestamp,stop_timestmp,verb,verb_class,noun,noun_class",
+            "no column 'stop_timestamp' (did you mean 'stop_timestmp'?)",
+        ),
+    ],
+)
+def test_missing_columns_are_named_with_their_near_misses(
+    tmp_path: Path, header: str, said: str
+) -> None:
+    path = tmp_path / "other.csv"
+    with pytest.raises(UserError) as caught:
+        read(path, f"{header}\n")
+    assert str(caught.value).startswith(f"{path} line 1: no column ")
+    assert said in str(caught.value)
+
+
+def test_ids_are_composed_unicode(tmp_path: Path) -> None:
+    """As those of files: macOS writes é as two characters."""
+    found = read(tmp_path / "plain.csv", f"{PLAIN}\ncafe\u0301,0,1,open,door\n")
+    assert found.labels[0].video_id == "caf\u00e9"
