@@ -21,6 +21,7 @@ from sharder.make_world import make_world
 from sharder.moi import MoiConfig
 from sharder.pack import PackConfig
 from sharder.pack import pack as pack_dataset
+from sharder.report import console
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources, only_named
 from sharder.timestamps import read_moments
@@ -167,11 +168,13 @@ def pack(
             audio_rate_hz=audio_rate_hz,
             audio_kbit_per_channel=audio_kbit,
         )
-    labelled = read_annotations(annotations) if annotations else Annotations()
+    with console.status("reading moments and annotations"):
+        times = read_moments(moments) if moments else {}
+        labelled = read_annotations(annotations) if annotations else Annotations()
     found = find_sources(sources, with_audio_files=False)
     pack_dataset(
         only_named(found, labelled.ids) if only_annotated else found,
-        read_moments(moments) if moments else {},
+        times,
         labelled,
         out,
         chosen,

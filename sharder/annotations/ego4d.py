@@ -21,7 +21,8 @@ numbers of the full video, counted from 0 (pre_45, pre_30, pre_15, pre_frame, co
 pnr_frame, post_frame; any may be null), so a time is the number over `fps`; `frames` is null or
 a list of {frame_type, boxes[]: {object_type, structured_noun}}, and an action's noun is that of
 its `object_of_change`, best seen in the pnr_frame. Not sure: whether every `structured_verb` and
-`structured_noun` is in the anticipation taxonomy. One that is not is counted and listed.
+`structured_noun` is in the anticipation taxonomy (one that is not is counted and listed), and
+whether start_sec and end_sec bound the action, or the 8 s that its annotators were shown.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 from replai.core import storage
 from replai.core.errors import UserError
 
-BLOCK_CHARACTERS = 1 << 20
+BLOCK_CHARACTERS = 1 << 24
 SPACE = " \t\r\n"
 BEHIND_A_VALUE = frozenset(SPACE + ",:]}")
 

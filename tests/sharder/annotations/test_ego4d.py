@@ -134,7 +134,7 @@ def test_an_interval_without_clip_and_one_that_is_redacted(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("taxonomy", [False, True])
 def test_the_anticipation_benchmark(tmp_path: Path, taxonomy: bool) -> None:
-    clips = [lta_clip(0, 0.5, 1.5, 1, 2), lta_clip(1, 1.0, 4.0, 0, 1)]
+    clips = [{**lta_clip(0, 0.5, 1.5, 1, 2), "noun": "a door"}, lta_clip(1, 1.0, 4.0, 0, 1)]
     path = tmp_path / "fho_lta_train.json"
     path.write_text(json.dumps({"version": "2.0", "split": "train", "clips": clips}))
     if taxonomy:
