@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from replai.core.errors import UserError
 from replai.core.record import Moment
 from sharder.annotations import Annotations, CheckedAnnotations, check, plain_id
-from sharder.report import console
+from sharder.report import Skipped, console, name_first
 from sharder.sources import Source
 
 Moments = Mapping[str, Sequence[Moment]]
@@ -43,8 +43,12 @@ def check_again(
 ) -> CheckedAnnotations:
     """What fits the files as they are; told again if that is not what was found `before`.
 
+    Files that are not as long as published are named: a download may have broken off.
+
     `lengths`: seconds by the id of each source that can be packed.
     """
+    other = list(_other_lengths(lengths, annotations.durations))
+    name_first(other, f"{len(other)} of the sources are not as long as published:")
     checked = check(annotations, lengths.keys(), lengths)
     return checked if checked.counts == before.counts else _told(checked, moments)
 
@@ -60,6 +64,16 @@ def _told(checked: CheckedAnnotations, moments: Moments) -> CheckedAnnotations:
     if checked.num_labels:
         console.print("\n".join(checked.lines()))
     return checked
+
+
+def _other_lengths(
+    lengths: Mapping[str, float], published: Mapping[str, float]
+) -> Iterator[Skipped]:
+    """The sources that are longer or shorter than published, as a broken download is."""
+    for video_id in sorted(lengths.keys() & published.keys()):
+        here, there = lengths[video_id], published[video_id]
+        if abs(here - there) > max(1.0, there / 100):
+            yield Skipped(video_id, f"{here:.2f} s, published are {there:.2f} s")
 
 
 def _nearest(theirs: Set[str], ours: Set[str]) -> tuple[str, str]:

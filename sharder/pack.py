@@ -5,6 +5,7 @@ or skipped whole. A rerun of the same command continues where the last one stopp
 
     ROOT/job.json                  what this root is being made from; another job is refused
     ROOT/parts/train-000000.json   a finished shard's facts; gone once the root is finished
+    ROOT/annotation-findings.csv   labelled actions that something is wrong with, if there are any
     ROOT/shards.json               written last
 """
 

@@ -25,7 +25,7 @@ NAMED_AT_MOST = 10
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something left out, and why."""
+    """Something left out, or strange, and why."""
 
     name: str
     reason: str
@@ -46,10 +46,15 @@ def with_progress(results: Iterable[T], total: int, title: str) -> Iterator[T]:
 
 def name_skipped(skipped: Sequence[Skipped], what: str) -> None:
     """Counts what was left out and names the first ones, with their reasons."""
-    if not skipped:
+    name_first(skipped, f"skipped {len(skipped)} {what}:")
+
+
+def name_first(found: Sequence[Skipped], heading: str) -> None:
+    """Names the first of what was `found`, with their reasons, below `heading`."""
+    if not found:
         return
-    console.print(f"skipped {len(skipped)} {what}:")
-    for one in skipped[:NAMED_AT_MOST]:
+    console.print(heading)
+    for one in found[:NAMED_AT_MOST]:
         console.print(f"  {one.name}: {one.reason}")
-    if len(skipped) > NAMED_AT_MOST:
-        console.print(f"  … and {len(skipped) - NAMED_AT_MOST} more")
+    if len(found) > NAMED_AT_MOST:
+        console.print(f"  … and {len(found) - NAMED_AT_MOST} more")

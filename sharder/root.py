@@ -118,15 +118,16 @@ def dataset_card(
 | bytes | {_bytes(parts)} |
 | moments of interaction | {header.num_moments} ({a_minute}) |
 | labelled actions | {header.num_actions} |
-{_classes_rows(checked)}| storage profile | {header.profile} |
+{_annotation_rows(checked)}| storage profile | {header.profile} |
 | margin around moments | {header.margin_seconds} s |
 
 {_findings_section(checked)}Made by `{command}`.
 """
 
 
-def _classes_rows(checked: CheckedAnnotations) -> str:
-    return "".join(
+def _annotation_rows(checked: CheckedAnnotations) -> str:
+    read = f"| annotations | {', '.join(checked.files)} |\n" if checked.files else ""
+    return read + "".join(
         f"| {what} classes | {len(classes.names)} ({classes.source}) |\n"
         for what, classes in (("verb", checked.verbs), ("noun", checked.nouns))
         if classes.names

@@ -53,6 +53,7 @@ def check(
         nouns=annotations.nouns,
         findings=tuple(findings),
         num_labels=len(annotations.labels),
+        files=annotations.files,
     )
 
 

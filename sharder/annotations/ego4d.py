@@ -2,9 +2,9 @@
 
 fho_main.json (v2, about 2 GB, read piece by piece)
     videos[]: video_uid, video_metadata.fps, annotated_intervals[]: clip_uid (or null),
-    clip_parent_start_sec, narrated_actions[]: uid, start_sec, end_sec, narration_text,
-    structured_verb (or null), freeform_verb, is_rejected, reject_reason, is_invalid_annotation,
-    is_valid_action, critical_frames, frames, and further fields that are not read
+    narrated_actions[]: uid, start_sec, end_sec, clip_start_sec, structured_verb (or null),
+    freeform_verb, is_rejected, reject_reason, is_invalid_annotation, is_valid_action,
+    critical_frames, frames, and further fields that are not read
 fho_lta_train.json, fho_lta_val.json (the long-term anticipation benchmark)
     clips[]: video_uid, clip_uid, clip_parent_start_sec, action_idx, action_clip_start_sec,
     action_clip_end_sec, verb, verb_label, noun, noun_label
@@ -94,10 +94,15 @@ def _main_labels(video: Json, source: str) -> Iterator[Label]:
                 where=f"{source} action {action['uid']}",
                 video_id=str(video["video_uid"]),
                 clip_id=interval["clip_uid"] or "",
-                clip_start_seconds=_number(interval, "clip_parent_start_sec"),
+                clip_start_seconds=_clip_start(action) if interval["clip_uid"] else 0.0,
                 rejected=_rejected(action),
                 action=_main_action(action, fps),
             )
+
+
+def _clip_start(action: Json) -> float:
+    """Where the clip starts in the video: the action's times on both clocks say it."""
+    return _number(action, "start_sec") - _number(action, "clip_start_sec")
 
 
 def _main_action(fields: Json, fps: float) -> Action:

@@ -51,6 +51,8 @@ class CheckedAnnotations:
     nouns: Classes = field(default_factory=Classes)
     findings: tuple[Finding, ...] = ()
     num_labels: int = 0
+    files: tuple[str, ...] = ()
+    """What was read."""
 
     @property
     def counts(self) -> dict[Kind, int]:
@@ -66,6 +68,7 @@ class CheckedAnnotations:
     def lines(self) -> Iterator[str]:
         """What to tell the user: how many are packed; a line a kind, with its first finding."""
         yield f"annotations: {self.num_actions} of {self.num_labels} actions fit the sources"
+        yield f"  read from {', '.join(self.files)}"
         for kind, count in self.counts.items():
             first = next(finding for finding in self.findings if finding.kind is kind)
             yield f"  {count} {kind}; the first: {first}"

@@ -64,12 +64,17 @@ def test_epic_kitchens_from_its_folders(run: Run, epic: Path, tmp_path: Path) ->
     outcome = run(*command, "--only-annotated")
     assert outcome.code == 0
     assert outcome.lines[0] == "annotations: 2 of 2 actions fit the sources"
-    assert len(outcome.lines) == 2
+    assert outcome.lines[1] == (
+        "  read from EPIC_100_train.csv, EPIC_100_verb_classes.csv, EPIC_100_noun_classes_v2.csv, "
+        "EPIC_100_video_info.csv"
+    )
+    assert len(outcome.lines) == 3
     assert {record.video_id for record in records(tmp_path / "root")} == {"P01_01", "P01_101"}
     assert actions(tmp_path / "root") == [("P01_01", 0.5, 1.5, 3, 0), ("P01_101", 2.1, 2.9, 1, 0)]
     header = open_index(str(tmp_path / "root")).header
     assert header.verbs == {"0": "take", "1": "put", "3": "open"}
     card = (tmp_path / "root" / "README.md").read_text()
+    assert "| annotations | EPIC_100_train.csv, EPIC_100_verb_classes.csv, " in card
     assert "| verb classes | 3 (EPIC_100_verb_classes.csv) |" in card
     assert "| noun classes | 3 (EPIC_100_noun_classes_v2.csv) |" in card
     assert not (tmp_path / "root" / "annotation-findings.csv").exists()
@@ -89,7 +94,7 @@ def test_what_is_wrong_is_counted_and_listed(run: Run, epic: Path, tmp_path: Pat
     out = tmp_path / "root"
     outcome = run("pack", epic, "--annotations", table, "--out", out, *OPTIONS)
     assert outcome.code == 0
-    assert outcome.lines[:7] == (
+    assert outcome.lines[:1] + outcome.lines[2:8] == (
         "annotations: 3 of 6 actions fit the sources",
         "  1 empty (no stop after their start): left out; the first: EPIC_100_train.csv line 4: "
         "P01_01 3.00-3.00 s, open tap",
@@ -105,7 +110,11 @@ def test_what_is_wrong_is_counted_and_listed(run: Run, epic: Path, tmp_path: Pat
         "1.00-2.00 s, fly tap; with EPIC_100_train.csv line 2",
     )
     # The file of P01_101 is longer than EPIC_100_video_info.csv says.
-    assert outcome.lines[7] == "annotations: 4 of 6 actions fit the sources"
+    assert outcome.lines[8:10] == (
+        "1 of the sources are not as long as published:",
+        "  P01_101: 8.00 s, published are 6.00 s",
+    )
+    assert outcome.lines[10] == "annotations: 4 of 6 actions fit the sources"
     assert outcome.lines[-1] == f"5 findings in the annotations → {out}/annotation-findings.csv"
     assert actions(out) == [
         ("P01_01", 0.5, 1.5, 3, 0),
@@ -130,7 +139,7 @@ def test_findings_come_before_any_video_is_opened(run: Run, tmp_path: Path) -> N
     table = write_epic(tmp_path, [epic_row(), epic_row(stop="00:00:00.10")], {"P01_01": 8.0})
     outcome = run("pack", tmp_path, "--annotations", table, "--out", tmp_path / "root", *OPTIONS)
     assert outcome.code == 2
-    assert "line 3: P01_01 0.50-0.10 s" in outcome.lines[1]
+    assert "line 3: P01_01 0.50-0.10 s" in outcome.lines[2]
     assert "none of 1 sources is a video" in outcome.lines[-1]
 
 

@@ -41,7 +41,7 @@ def label(
 
 def checked(*labels: Label, sources: str = "a", seconds: float | None = 10.0) -> CheckedAnnotations:
     durations = {} if seconds is None else dict.fromkeys(sources, seconds)
-    return check(Annotations(labels=labels, verbs=CLOSED), set(sources), durations)
+    return check(Annotations(labels=labels, verbs=CLOSED, files=("file",)), set(sources), durations)
 
 
 def times(found: CheckedAnnotations, source_id: str = "a") -> list[tuple[float, float]]:
@@ -52,7 +52,10 @@ def test_what_is_right_is_packed_in_order_and_nothing_is_said() -> None:
     found = checked(label(5, 6), label(1, 2), label(2, 3, video_id="b"), sources="ab")
     assert (times(found), times(found, "b")) == ([(1, 2), (5, 6)], [(2, 3)])
     assert (found.findings, found.num_actions, found.num_labels) == ((), 3, 3)
-    assert list(found.lines()) == ["annotations: 3 of 3 actions fit the sources"]
+    assert list(found.lines()) == [
+        "annotations: 3 of 3 actions fit the sources",
+        "  read from file",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,7 @@ def test_findings_are_told_a_line_a_kind_and_listed_one_by_one() -> None:
     found = checked(label(2, 2, line=3), label(3, 1, line=4), label(video_id="b", line=5))
     assert list(found.lines()) == [
         "annotations: 0 of 3 actions fit the sources",
+        "  read from file",
         "  2 empty (no stop after their start): left out; the first: file line 3: a 2.00-2.00 s, "
         "open door",
         "  1 of videos that are not among the sources: left out; the first: file line 5: b "

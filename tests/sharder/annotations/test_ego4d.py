@@ -124,7 +124,7 @@ def test_rejected_actions_say_why(tmp_path: Path, changes: Any, rejected: str) -
 
 
 def test_an_interval_without_clip_and_one_that_is_redacted(tmp_path: Path) -> None:
-    main = fho_main([narrated_action()], clip=None)
+    main = fho_main([narrated_action(clip_start_sec=None)], clip=None)
     main["videos"][0]["annotated_intervals"].append(
         {**main["videos"][0]["annotated_intervals"][0], "narrated_actions": None, "redacted": True}
     )
