@@ -26,6 +26,7 @@ def run_probe(config: ProbeConfig) -> Result:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, test = open_index(config.train_root), open_index(config.test_root)
     _refuse_shared_videos(train, test)
+    _refuse_other_classes(train, test)
     trained, fresh = _encoders(config)
     quarantine = _fresh_quarantine(config.out)
     return {
@@ -85,3 +86,15 @@ def _refuse_shared_videos(train: DatasetIndex, test: DatasetIndex) -> None:
             f"{len(shared)} videos are in both {train.root} and {test.root} (one is "
             f"{min(shared)}); a probe is tested on other videos than it is trained on"
         )
+
+
+def _refuse_other_classes(train: DatasetIndex, test: DatasetIndex) -> None:
+    """A name of two ids: classes numbered by name, in two files that have not the same names."""
+    for what in ("verbs", "nouns"):
+        theirs = {name: one for one, name in getattr(test.header, what).items()}
+        for class_id, name in getattr(train.header, what).items():
+            if theirs.get(name, class_id) != class_id:
+                raise UserError(
+                    f"{name!r} of the {what} is class {class_id} in {train.root} and "
+                    f"{theirs[name]} in {test.root}; pack both with the same class ids"
+                )

@@ -77,6 +77,21 @@ def test_a_probe_on_its_own_training_videos_is_refused(small_root: Path, tmp_pat
         run_probe(_config(small_root, tmp_path))
 
 
+def test_a_probe_on_other_class_ids_is_refused(
+    small_root: Path, other_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(other_root, tmp_path / "root")
+    path = tmp_path / "root" / "shards.json"
+    fields = json.loads(path.read_text())
+    nouns = fields["replai"]["nouns"]
+    first, second = sorted(nouns)[:2]
+    nouns[first], nouns[second] = nouns[second], nouns[first]
+    path.write_text(json.dumps(fields))
+    config = replace(_config(small_root, tmp_path), test_root=str(tmp_path / "root"))
+    with pytest.raises(UserError, match=r"of the nouns is class \d+ in .* pack both with the same"):
+        run_probe(config)
+
+
 def test_trained_and_random_stand_side_by_side(
     small_root: Path, other_root: Path, tmp_path: Path
 ) -> None:
