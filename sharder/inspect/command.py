@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, open_index
-from sharder.annotations import read_annotations
+from sharder.annotations import Annotations, check, read_annotations
 from sharder.inspect.dataset_page import dataset_pages
 from sharder.inspect.ink import SOFTWARE
 from sharder.inspect.looking import Given, look_at
@@ -94,14 +94,14 @@ def _is_dataset(target: str) -> bool:
 def _given(source: Source, moments: str, annotations: str) -> Given:
     """What the user's files say of the video. One that knows other videos only is a mistake."""
     theirs = read_moments(moments) if moments else {}
-    labels = read_annotations(annotations).actions if annotations else {}
-    for url, ids in ((moments, theirs.keys()), (annotations, labels.keys())):
+    labels = read_annotations(annotations) if annotations else Annotations()
+    for url, ids in ((moments, theirs.keys()), (annotations, labels.ids)):
         if url and source.video_id not in ids:
             there = f"it has {min(ids)!r}" if ids else "it has none"
             raise UserError(f"{url} says nothing of the video id {source.video_id!r} ({there})")
     return Given(
         tuple(theirs[source.video_id]) if moments else None,
-        tuple(labels.get(source.video_id, ())),
+        tuple(check(labels, {source.video_id}, labels.durations).actions.get(source.video_id, ())),
     )
 
 

@@ -198,7 +198,7 @@ def test_the_other_layout_is_pointed_out(
     with pytest.raises(UserError, match=r"no backbone\.video.*; it is one for init.avid"):
         initialise(learners["avid"], InitConfig(replai=str(avid_file)))
     save_checkpoint(str(tmp_path / "ours.pt"), {"encoders": {}})
-    with pytest.raises(UserError, match=r"no video_model\.\* and .*; it is one for init.checkpoint"):
+    with pytest.raises(UserError, match=r"no video_model\.\* .*; it is one for init.checkpoint"):
         initialise(learners["avid"], InitConfig(avid=str(tmp_path / "ours.pt")))
     for number, other in enumerate(({"weights": {}}, {"model": {"conv1.weight": torch.ones(1)}})):
         path = tmp_path / f"{number}.pt"
