@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 from replai.core.errors import UserError
@@ -53,6 +54,7 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
 @contextmanager
 def _ctrl_c_waiting() -> Iterator[None]:
     """Ctrl-C waits until the end; processes that are started here never see one."""
+    resource_tracker.ensure_running()  # now: when it starts, it lets Ctrl-C through again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
