@@ -41,6 +41,7 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     width, height = shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = [p for p in found.audio if audio is not None and start <= _seconds(p) < stop]
+    audio = audio if sound else None
     return EncodedSegment(
         media=_muxed(pictures, sound, (video, audio), start),
         start_seconds=float(start - media.origin),

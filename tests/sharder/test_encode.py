@@ -293,6 +293,13 @@ def test_an_audio_stream_without_a_packet_is_no_sound(profile: str) -> None:
     assert probe(segment.media).audio is None
 
 
+def test_a_copy_of_a_span_without_sound_has_none() -> None:
+    data = encoded(Recipe(audio_seconds=1.0, chirp_seconds=()))
+    found = CopyProfile().encode(io.BytesIO(data), Span(2.0, 3.0))
+    assert found.audio == AudioFacts(sample_rate_hz=0, channels=0)
+    assert probe(found.media).audio is None
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_sound_without_video_is_no_segment(profile: str) -> None:
     data = encoded(replace(PLAIN, num_frames=0))
