@@ -1,4 +1,4 @@
-"""The command `sharder`: world, detect, inspect, pack."""
+"""The command `sharder`: world, detect, inspect, pack, verify."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ from sharder.report import console
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources, only_named
 from sharder.timestamps import read_moments
+from sharder.verify.run import VerifyConfig
+from sharder.verify.run import verify as verify_dataset
 from sharder.world import WorldSettings
 
 T = TypeVar("T")
+EXIT_FAULTS = 1
 ALL_CORES = os.cpu_count() or 1
 
 app = typer.Typer(
@@ -188,6 +191,23 @@ def pack(
         workers,
         command=shlex.join(["sharder", *sys.argv[1:]]),
     )
+
+
+@app.command()
+def verify(
+    url: Annotated[str, typer.Argument(help="The dataset root.")],
+    share: Annotated[float, typer.Option(help="Of the shards, drawn at random.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of that draw.")] = 0,
+    decode_every: Annotated[int, typer.Option(help="Decode every n-th sample; 0: none.")] = 50,
+    json_file: Annotated[str, typer.Option("--json", help="URL of a report to write.")] = "",
+    workers: Workers = ALL_CORES,
+) -> None:
+    """Read a dataset root again and name each fault. Exit code 1 if there are any, 2 if the URL
+    is no dataset."""
+    config = VerifyConfig(share=share, seed=seed, decode_every=decode_every)
+    command = shlex.join(["sharder", *sys.argv[1:]])
+    if verify_dataset(url, config, workers, command, json_file).faults:
+        raise typer.Exit(EXIT_FAULTS)
 
 
 @contextmanager

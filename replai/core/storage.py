@@ -145,6 +145,14 @@ def list_files(url: str) -> list[str]:
         )
 
 
+def list_names(url: str) -> list[str]:
+    """Paths below the folder `url` of all files in it, sorted."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        fs.invalidate_cache()
+        return sorted(str(p)[len(path) :].lstrip("/") for p in fs.find(path))
+
+
 def file_size(url: str) -> int:
     """Size in bytes of the file at `url`."""
     fs, path = filesystem(url)

@@ -48,6 +48,7 @@ def test_what_is_written_is_read(folder: str, name: str, tmp_path: Path) -> None
     assert not source.exists()
     listed = storage.list_files(storage.join(folder, name))
     assert [storage.read_bytes(found) for found in listed] == [b"new", b"moved"]
+    assert storage.list_names(folder) == [f"{name}/a.bin", f"{name}/z/b.bin"]
     storage.remove_files([url, url])
     assert not storage.exists(url)
     assert storage.read_bytes(other) == b"moved"

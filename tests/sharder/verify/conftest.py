@@ -1,0 +1,43 @@
+"""A small packed root: nine samples in three shards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sharder.annotations import Annotations
+from sharder.encode import TranscodeProfile
+from sharder.pack import PackConfig, pack
+from sharder.segments import SegmentConfig
+from sharder.sources import find_sources
+from sharder.timestamps import read_moments
+from tests.sharder.verify.planting import Planted
+
+CONFIG = PackConfig(
+    samples_per_shard=3, segments=SegmentConfig(core_seconds=2.0, margin_seconds=0.5)
+)
+
+
+@pytest.fixture(scope="session")
+def clean(videos: Path, moments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root as it was packed. Read it, never write to it."""
+    root = tmp_path_factory.mktemp("clean") / "root"
+    pack(
+        find_sources([str(videos)], with_audio_files=False),
+        read_moments(str(moments)),
+        Annotations(),
+        str(root),
+        TranscodeProfile(short_side=32, fps=10),
+        CONFIG,
+        1,
+        "the command",
+    )
+    return root
+
+
+@pytest.fixture
+def planted(clean: Path, tmp_path: Path) -> Planted:
+    """A copy of it that may be changed."""
+    return Planted(shutil.copytree(clean, tmp_path / "root"))
