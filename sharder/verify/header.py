@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +60,7 @@ def read_listing(data: bytes) -> Listing:
         return Listing(faults=(_fault("a JSON object", f"a {type(fields).__name__}"),))
     faults = []
     if fields.get("__kind__") != WIDS_KIND:
-        faults.append(_fault(f"__kind__ {WIDS_KIND}", repr(fields.get("__kind__"))))
+        faults.append(_fault(f"__kind__ {WIDS_KIND}", reprlib.repr(fields.get("__kind__"))))
     header, header_fault = _header(fields.get("replai"))
     shards, shard_faults = _shards(fields.get("shardlist"))
     return Listing(shards, header, (*faults, *header_fault, *shard_faults))
@@ -75,7 +76,7 @@ def _header(ours: object) -> tuple[Header | None, list[Fault]]:
             "verify it with a newer one"
         )
     if version != SCHEMA_VERSION:
-        return None, [_fault(f"schema_version {SCHEMA_VERSION}", repr(version))]
+        return None, [_fault(f"schema_version {SCHEMA_VERSION}", reprlib.repr(version))]
     try:
         return Header(**ours), []
     except TypeError as error:
@@ -113,7 +114,7 @@ def _shard(entry: Any) -> ListedShard:
         (shard.name, str), (shard.num_samples, int), (shard.size, int), (shard.md5, str),
     ):  # fmt: skip
         if not isinstance(value, kind):
-            raise TypeError(f"{value!r} is no {kind.__name__}")
+            raise TypeError(f"{reprlib.repr(value)} is no {kind.__name__}")
     storage.join("", shard.name)  # it stays below the root
     return shard
 
@@ -129,7 +130,7 @@ def header_faults(header: Header, table: pa.Table) -> Iterator[Fault]:
     for name, value in indexed.items():
         if getattr(header, name) != value:
             expected = f"{name} {value}, by {INDEX_NAME}"
-            yield _fault(expected, repr(getattr(header, name)))
+            yield _fault(expected, reprlib.repr(getattr(header, name)))
 
 
 def count_faults(shards: Sequence[ListedShard | None], table: pa.Table) -> Iterator[Fault]:

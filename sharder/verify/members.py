@@ -19,10 +19,9 @@ from sharder.shards import BLOCK
 from sharder.verify.faults import Kind
 from sharder.verify.reading import ShardReader
 
-LARGEST_KEPT_BYTES = 1 << 29
-"""A larger member is not held in memory, and so not looked into."""
 TO_THE_END = sys.maxsize
 _MAGIC, _MAGIC_AT = b"ustar", slice(257, 262)
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _ZEROS = bytes(BLOCK)
 _END_BLOCKS = 2
 
@@ -65,11 +64,11 @@ class _Header:
 
 
 def read_samples(
-    reader: ShardReader, wanted: Callable[[int, str], bool]
+    reader: ShardReader, wanted: Callable[[int, str, int], bool]
 ) -> Iterator[TarSample | Damage]:
     """The samples and damaged spans of a shard, in order.
 
-    `wanted(i, kind)`: whether the content of this member of the i-th sample is to be kept.
+    `wanted(i, kind, size)`: whether this member of the i-th sample is to be held in memory.
     """
     sample: TarSample | None = None
     number, block = 0, reader.read(BLOCK)
@@ -82,7 +81,7 @@ def read_samples(
             sample, number = None, number + 1
         if isinstance(header, _Header):
             sample = sample or TarSample(key=header.key, offset=start)
-            _read_member(reader, block, header, sample, wanted(number, header.kind))
+            _read_member(reader, block, header, sample, wanted(number, header.kind, header.size))
             block = reader.read(BLOCK)
         else:
             damage, block = _between(reader, start, block, header)
@@ -98,7 +97,7 @@ def _read_member(
     """Adds the member that `block` begins to `sample`."""
     sample.crc32 = zlib.crc32(block, sample.crc32)
     sample.size += BLOCK + header.padded_size
-    keep = keep and header.kind not in sample.kinds and header.size <= LARGEST_KEPT_BYTES
+    keep = keep and header.kind not in sample.kinds
     sample.kinds.append(header.kind)
     kept: list[bytes] = []
     for piece in reader.pieces(header.padded_size):
@@ -119,7 +118,7 @@ def _header(block: bytes, num_follow: int) -> _Header | str:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
     except tarfile.HeaderError as error:
         return f"no tar header ({error})"
-    if not info.isreg():
+    if info.type not in _FILES:
         return f"a member of type {info.type!r}"
     folder, slash, name = info.name.rpartition("/")
     stem, _, kind = name.partition(".")

@@ -18,11 +18,13 @@ from sharder.verify.faults import Kind
 from sharder.verify.members import TarSample
 
 KINDS = ["mp4", "json"]
-LARGEST_RECORD_BYTES = 1 << 24
+LARGEST_BYTES = {"mp4": 1 << 29, "json": 1 << 24}
+"""Larger members are not held in memory, and are faults."""
 
 # Times are cut to a segment's ends, which are rounded to ticks.
 _TICK_SECONDS = 1e-3
 _WINDOW_SECONDS = 10.0
+_MOST_WINDOWS = 360
 _MOST_FPS = 240.0
 _CORNER_PIXELS = 16
 
@@ -35,13 +37,13 @@ def record_of(sample: TarSample) -> tuple[SampleRecord | None, list[Complaint]]:
     if sample.kinds != KINDS:
         found = " and ".join(sample.kinds) or "nothing"
         return None, [(Kind.MEMBERS, " and ".join(KINDS), found)]
-    data = sample.contents["json"]
-    if len(data) > LARGEST_RECORD_BYTES:
-        return None, [(Kind.RECORD, f"at most {LARGEST_RECORD_BYTES} bytes", f"{len(data)} bytes")]
+    data = sample.contents.get("json")
+    if data is None:
+        return None, [(Kind.RECORD, f"at most {LARGEST_BYTES['json']} bytes", "more")]
     try:
         record = SampleRecord.from_json(data)
         return record, [*_schema_complaints(record, data), *_time_complaints(record)]
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         return None, [(Kind.RECORD, "the record of a sample", str(error))]
 
 
@@ -68,18 +70,24 @@ def _time_complaints(record: SampleRecord) -> Iterator[Complaint]:
             yield Kind.RECORD, f"actions in 0 to {length} s", f"one at {start} to {stop} s"
 
 
-def media_complaints(media: bytes, record: SampleRecord) -> Iterator[Complaint]:
-    """What is wrong with the mp4 of a sample: facts unlike the record's; what does not decode.
+def media_complaints(sample: TarSample, record: SampleRecord) -> Iterator[Complaint]:
+    """What is wrong with the mp4 of `sample`: facts unlike the record's; what does not decode.
 
-    Every frame and all of the sound are decoded; of a frame only a corner is kept.
+    Every frame and all of the sound are decoded, of an hour at most, as a header may say anything
+    of the length; of a frame only a corner is kept.
     """
+    media = sample.contents.get("mp4")
+    if media is None:
+        yield Kind.DECODE, f"at most {LARGEST_BYTES['mp4']} bytes", "more"
+        return
     try:
         facts = probe(media)
         yield from _fact_complaints(facts, record)
         if facts.video is None:
             return
-        for start in range(ceil(facts.duration_seconds / _WINDOW_SECONDS)):
-            _decode_window(media, facts, start * _WINDOW_SECONDS)
+        num_windows = ceil(facts.duration_seconds / _WINDOW_SECONDS)
+        for number in range(min(num_windows, _MOST_WINDOWS)):
+            _decode_window(media, facts, number * _WINDOW_SECONDS)
     except SampleError as error:
         yield Kind.DECODE, "frames and sound that decode", str(error)
 
@@ -104,7 +112,8 @@ def _decode_window(media: bytes, facts: MediaFacts, start_seconds: float) -> Non
     assert facts.video is not None
     length = min(_WINDOW_SECONDS, facts.duration_seconds - start_seconds)
     # Twice as many slots as frames, so that none is left out where frames come unevenly.
-    num_slots = max(1, ceil(2 * min(facts.video.fps, _MOST_FPS) * length))
+    fps = min(facts.video.fps or _MOST_FPS, _MOST_FPS)
+    num_slots = max(1, ceil(2 * fps * length))
     corner = min(_CORNER_PIXELS, facts.video.width, facts.video.height)
     geometry = Geometry(0, 0, corner, corner, corner, corner, flip=False)
     sounds = []

@@ -18,7 +18,7 @@ from sharder.verify.members import TO_THE_END, Damage, TarSample, read_samples
 from sharder.verify.offsets import offset_faults
 from sharder.verify.reading import ShardReader
 from sharder.verify.rows import Found, shard_faults
-from sharder.verify.sample import media_complaints, record_of
+from sharder.verify.sample import LARGEST_BYTES, media_complaints, record_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ def _walk(
     def is_decoded(i: int) -> bool:
         return decode_every > 0 and (first_sample + i) % decode_every == 0
 
-    def is_wanted(i: int, kind: str) -> bool:
-        return kind == "json" or (kind == "mp4" and is_decoded(i))
+    def is_wanted(i: int, kind: str, size: int) -> bool:
+        return size <= LARGEST_BYTES.get(kind, -1) and (kind == "json" or is_decoded(i))
 
     found: list[tuple[Found, bool]] = []
     damages: list[Damage] = []
@@ -110,9 +110,8 @@ def _unread(reader: ShardReader) -> Damage:
 
 def _examined(sample: TarSample, shard: str, *, decode: bool) -> tuple[Found, bool]:
     record, complaints = record_of(sample)
-    media = sample.contents.get("mp4") if decode else None
-    if record is not None and media is not None:
-        complaints += media_complaints(media, record)
+    if decode and record is not None:
+        complaints += media_complaints(sample, record)
     sample.contents.clear()
     faults = tuple(
         Fault(
@@ -121,7 +120,7 @@ def _examined(sample: TarSample, shard: str, *, decode: bool) -> tuple[Found, bo
         )
         for kind, expected, found in complaints
     )  # fmt: skip
-    return Found(sample, record, faults), media is not None
+    return Found(sample, record, faults), decode and record is not None
 
 
 def _rows(table_path: str | None, rows: slice | None) -> list[IndexRow] | None:

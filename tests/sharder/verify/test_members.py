@@ -25,7 +25,7 @@ END = bytes(1024)
 def walk(data: bytes, kept: tuple[str, ...] = ("json",)) -> list[TarSample | Damage]:
     storage.write_bytes("memory://walk.tar", data)
     reader = ShardReader("memory://walk.tar", len(data))
-    found = list(read_samples(reader, lambda _, kind: kind in kept))
+    found = list(read_samples(reader, lambda _i, kind, _size: kind in kept))
     assert reader.at == len(data)
     return found
 
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_a_member(tmp_path: Path) -> None:
         file.truncate(512 + size + 2048)
     reader = ShardReader(str(path), path.stat().st_size)
     tracemalloc.start()
-    (sample,) = read_samples(reader, lambda _, kind: kind == "json")
+    (sample,) = read_samples(reader, lambda _i, kind, _size: kind == "json")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert isinstance(sample, TarSample) and sample.size > size

@@ -80,6 +80,7 @@ def entry(**fields: Any) -> Callable[[Planted], None]:
     return listing(lambda all_: all_["shardlist"][0].update(fields))
 
 
+DEEP = b"[" * 900 + b"]" * 900
 HEADERS = {
     "cut": lambda p: p.change_bytes("shards.json", lambda b: b[:-9]),
     "empty": lambda p: p.change_bytes("shards.json", lambda _: b""),
@@ -93,6 +94,12 @@ HEADERS = {
     "a field less": listing(lambda f: f["replai"].pop("margin_seconds")),
     "a field more": listing(lambda f: f["replai"].update(colour="red")),
     "another hash": listing(lambda f: f["replai"].update(dataset_hash="0" * 64)),
+    "deep samples": lambda p: p.change_bytes(
+        "shards.json", lambda b: b.replace(b'"num_samples": 9', b'"num_samples": ' + DEEP)
+    ),
+    "a deep name": lambda p: p.change_bytes(
+        "shards.json", lambda b: b.replace(b'"shards/train-000000.tar"', DEEP)
+    ),
     "other samples": listing(lambda f: f["replai"].update(num_samples=10)),
     "other moments": listing(lambda f: f["replai"].update(num_moments=0)),
     "other actions": listing(lambda f: f["replai"].update(num_actions=None)),
@@ -277,6 +284,7 @@ HEADS: dict[str, bytes] = {
     "zeros": bytes(512),
     "a link": tar_member("k.mp4", b"", type=b"2", linkname="/etc/passwd"),
     "a folder": tar_member("k.mp4", b"", type=b"5"),
+    "a sparse file": tar_member("k.mp4", b"", type=b"S"),
     "a device": tar_member("k.mp4", b"", type=b"3"),
     "absurdly long": tar_member("k.mp4", b"")[:124]
     + b"\x80" + bytes(3) + b"\x7f" * 8 + tar_member("k.mp4", b"")[136:],
@@ -388,6 +396,10 @@ RECORDS: dict[str, Callable[[RawSample], RawSample]] = {
     "a text for a number": lambda s: s.with_fields(start_seconds="zero"),
     "text numbers": lambda s: s.with_fields(
         video={**json.loads(s.members[1][1])["video"], "width": "42"}
+    ),
+    "too large": lambda s: s.with_json(s.members[1][1] + b" " * (1 << 24)),
+    "deep inside": lambda s: s.with_json(
+        s.members[1][1][:-1] + b',"x":' + b"[" * 900 + b"]" * 900 + b"}"
     ),
     "no number": lambda s: s.with_fields(start_seconds=float("nan")),
     "a text for moments": lambda s: s.with_fields(moments="abc"),
