@@ -46,7 +46,8 @@ class Report:
     def summary(self) -> str:
         """One line: how much was read, how long it took, faults by kind."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults_by_kind.items()))
-        faults = f"{len(self.faults)} faults ({kinds})" if self.faults else "no faults"
+        plural = "" if len(self.faults) == 1 else "s"
+        faults = f"{len(self.faults)} fault{plural} ({kinds})" if self.faults else "no faults"
         return (
             f"{self.num_samples_read} samples ({self.num_samples_decoded} decoded) in "
             f"{self.num_shards_read} of {self.num_shards} shards, "
