@@ -202,8 +202,7 @@ def verify(
     json_file: Annotated[str, typer.Option("--json", help="URL of a report to write.")] = "",
     workers: Workers = ALL_CORES,
 ) -> None:
-    """Read a dataset root again and name each fault. Exit code 1 if there are any, 2 if the URL
-    is no dataset."""
+    """Read a dataset root again and name each fault. Exits with 1 if there are any."""
     config = VerifyConfig(share=share, seed=seed, decode_every=decode_every)
     command = shlex.join(["sharder", *sys.argv[1:]])
     if verify_dataset(url, config, workers, command, json_file).faults:

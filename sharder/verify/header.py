@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, INDEX_NAME, Header, dataset_hash
-from replai.core.record import SCHEMA_VERSION
+from replai.core.record import READABLE_VERSIONS
 from sharder.verify.faults import Fault, Kind
 
 WIDS_KIND = "wids-shard-index-v1"
@@ -70,13 +70,14 @@ def _header(ours: object) -> tuple[Header | None, list[Fault]]:
     if not isinstance(ours, dict):
         return None, [_fault("our header under `replai`", "none")]
     version = ours.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
+    readable = " or ".join(map(str, READABLE_VERSIONS))
+    if isinstance(version, int) and version > max(READABLE_VERSIONS):
         raise UserError(
-            f"the dataset has schema version {version}; this software reads {SCHEMA_VERSION}: "
+            f"the dataset has schema version {version}, this software reads {readable}; "
             "verify it with a newer one"
         )
-    if version != SCHEMA_VERSION:
-        return None, [_fault(f"schema_version {SCHEMA_VERSION}", reprlib.repr(version))]
+    if version not in READABLE_VERSIONS:
+        return None, [_fault(f"schema_version {readable}", reprlib.repr(version))]
     try:
         return Header(**ours), []
     except TypeError as error:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import astuple
 from math import ceil
+from typing import Any
 
 from replai.core.errors import SampleError
-from replai.core.record import AudioFacts, SampleRecord
+from replai.core.record import SCHEMA_VERSION, STATE_CHANGE, AudioFacts, SampleRecord
 from replai.media.audio import SoundRequest
 from replai.media.decode import read_views
 from replai.media.probe import MediaFacts, probe
@@ -49,11 +50,19 @@ def record_of(sample: TarSample) -> tuple[SampleRecord | None, list[Complaint]]:
 
 def _schema_complaints(record: SampleRecord, data: bytes) -> Iterator[Complaint]:
     """Fields that the record does not have, and values of another type than it gives them."""
-    theirs, ours = json.loads(data), json.loads(record.to_json())
+    theirs, ours = _as_written_now(json.loads(data)), json.loads(record.to_json())
     for name in sorted({*theirs, *ours}):
         there, here = theirs.get(name), ours.get(name)
         if there != here:
             yield Kind.RECORD, f"{name} {json.dumps(here)}", json.dumps(there)
+
+
+def _as_written_now(fields: dict[str, Any]) -> dict[str, Any]:
+    """`fields` of a record of an older schema, as this one writes them."""
+    if fields["schema_version"] != 1:
+        return fields
+    actions = [{**dict.fromkeys(STATE_CHANGE), **action} for action in fields["actions"]]
+    return {**fields, "schema_version": SCHEMA_VERSION, "actions": actions}
 
 
 def _time_complaints(record: SampleRecord) -> Iterator[Complaint]:
@@ -68,6 +77,10 @@ def _time_complaints(record: SampleRecord) -> Iterator[Complaint]:
         start, stop = action.start_seconds, action.stop_seconds
         if not -_TICK_SECONDS <= start <= stop <= length + _TICK_SECONDS:
             yield Kind.RECORD, f"actions in 0 to {length} s", f"one at {start} to {stop} s"
+        for name in STATE_CHANGE:
+            time = getattr(action, name)
+            if time is not None and not -_TICK_SECONDS <= time <= length + _TICK_SECONDS:
+                yield Kind.RECORD, f"{name} in 0 to {length} s", f"{time} s"
 
 
 def media_complaints(sample: TarSample, record: SampleRecord) -> Iterator[Complaint]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from sharder.annotations import Annotations
+from sharder.annotations import CheckedAnnotations
 from sharder.part import Part
 from sharder.root import finish_root
 from sharder.shards import IndexRow
@@ -107,7 +107,7 @@ class Planted:
         parts = [part("train-000000", data, rows)]
         for path in sorted((self.root / "shards").glob("*.tar"))[1:]:
             parts.append(part(path.stem, path.read_bytes(), self.rows(len(parts))))
-        finish_root(str(self.root), parts, Annotations(), "a profile", 0.5, "the command")
+        finish_root(str(self.root), parts, CheckedAnnotations(), "a profile", 0.5, "the command")
 
 
 def part(name: str, data: bytes, rows: list[IndexRow]) -> Part:

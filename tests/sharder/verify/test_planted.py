@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from replai.core.record import STATE_CHANGE
 from sharder.shards import IndexRow
 from sharder.verify.faults import Kind
 from sharder.verify.run import VerifyConfig, verify
@@ -382,7 +383,7 @@ def test_members(planted: Planted, case: str) -> None:
 
 ACTION = {
     "start_seconds": 0.5, "stop_seconds": 1.0, "verb": "a", "noun": "b", "verb_class": 0,
-    "noun_class": 0,
+    "noun_class": 0, "pre_seconds": 0.4, "pnr_seconds": None, "post_seconds": 1.1,
 }  # fmt: skip
 RECORDS: dict[str, Callable[[RawSample], RawSample]] = {
     "cut": lambda s: s.with_json(s.members[1][1][:-5]),
@@ -390,7 +391,7 @@ RECORDS: dict[str, Callable[[RawSample], RawSample]] = {
     "bytes": lambda s: s.with_json(os.urandom(300)),
     "a list": lambda s: s.with_json(b"[]"),
     "deep": lambda s: s.with_json(b"[" * 100_000),
-    "a newer version": lambda s: s.with_fields(schema_version=2),
+    "a newer version": lambda s: s.with_fields(schema_version=3),
     "a field more": lambda s: s.with_fields(colour="red"),
     "a field less": lambda s: s.with_json(s.members[1][1].replace(b'"moments"', b'"momente"')),
     "a text for a number": lambda s: s.with_fields(start_seconds="zero"),
@@ -415,9 +416,21 @@ def test_record(planted: Planted, case: str) -> None:
     named_exactly(planted, in_sample(Kind.RECORD, planted.rows()[1]))
 
 
-def test_an_action_outside(planted: Planted) -> None:
+def test_records_of_schema_1_are_no_fault(planted: Planted) -> None:
+    def of_schema_1(sample: RawSample) -> RawSample:
+        action = {name: value for name, value in ACTION.items() if name not in STATE_CHANGE}
+        old = sample.with_fields(schema_version=1, actions=[action])
+        return replace(old, row=replace(old.row, num_actions=1))
+
+    planted.change_samples(lambda samples: list(map(of_schema_1, samples)))
+    listing(lambda f: f["replai"].update(schema_version=1))(planted)
+    assert named(planted.root, EVERY) == []
+
+
+@pytest.mark.parametrize("time", ["stop_seconds", *STATE_CHANGE])
+def test_an_action_outside(planted: Planted, time: str) -> None:
     def with_action(sample: RawSample) -> RawSample:
-        late = sample.with_fields(actions=[{**ACTION, "stop_seconds": 99.0}])
+        late = sample.with_fields(actions=[{**ACTION, time: 99.0}])
         return replace(late, row=replace(late.row, num_actions=1))
 
     planted.change_samples(lambda s: [s[0], with_action(s[1]), s[2]])
