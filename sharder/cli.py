@@ -15,6 +15,8 @@ import typer
 
 from replai.core.errors import UserError, exits_cleanly
 from sharder.annotations import Annotations, read_annotations
+from sharder.bursts import BurstConfig
+from sharder.detect import Config
 from sharder.detect import detect as detect_moments_of
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.make_world import make_world
@@ -60,6 +62,19 @@ class ProfileName(StrEnum):
     transcode = "transcode"
 
 
+class DetectorName(StrEnum):
+    """How moments are found."""
+
+    bursts = "bursts"
+    paper = "paper"
+
+
+DETECTORS: dict[DetectorName, Callable[..., Config]] = {
+    DetectorName.bursts: BurstConfig,
+    DetectorName.paper: MoiConfig,
+}
+
+
 @app.command()
 def world(
     output: Annotated[str, typer.Option("-o", "--output", help="Folder to make.")],
@@ -90,13 +105,23 @@ def world(
 def detect(
     sources: Sources,
     output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
-    min_prominence: Annotated[float, typer.Option(help="Weaker peaks are ignored.")] = 1.0,
+    detector: Annotated[
+        DetectorName, typer.Option(help="Broad bursts, or the paper's energy peaks.")
+    ] = DetectorName.bursts,
+    min_prominence: Annotated[
+        float | None,
+        typer.Option(
+            help="Weaker peaks are ignored: dB (bursts), standard deviations (paper).",
+            show_default="1.7 or 1.0",
+        ),
+    ] = None,
     workers: Workers = ALL_CORES,
     overwrite: Annotated[bool, typer.Option(help="Replace an output of another job.")] = False,
 ) -> None:
-    """Find the moments of interaction: energy peaks in the sound."""
+    """Find the moments of interaction: peaks in the sound."""
     found = find_sources(sources, with_audio_files=True)
-    config = _checked(MoiConfig, min_prominence=min_prominence)
+    given = {} if min_prominence is None else {"min_prominence": min_prominence}
+    config = _checked(DETECTORS[detector], **given)
     detect_moments_of(found, output, config, workers, overwrite)
 
 

@@ -12,11 +12,19 @@ from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.audio import audio_blocks
+from replai.media.container import MediaFile
+from sharder.bursts import BurstConfig, detect_bursts
 from sharder.engine import run_local
 from sharder.moi import MoiConfig, detect_moments
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.sources import Source, facts_of
 from sharder.timestamps import job_of, write_moments
+
+Config = BurstConfig | MoiConfig
+"""What finds the moments: bursts (the default) or the paper's recipe."""
+
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 16000, 48000
+"""Bursts are looked for in sound at its own rate, within these."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Detected:
 
 
 def detect(
-    sources: Sequence[Source], output: str, config: MoiConfig, workers: int, overwrite: bool
+    sources: Sequence[Source], output: str, config: Config, workers: int, overwrite: bool
 ) -> None:
     """Writes the moments of all `sources` to `output` (Parquet).
 
@@ -53,14 +61,14 @@ def detect(
     _summarise(found, output)
 
 
-def detect_in_source(source: Source, config: MoiConfig) -> Detected:
+def detect_in_source(source: Source, config: Config) -> Detected:
     """The moments of one source. A file that is no media is an error if the user named it."""
     try:
         facts = facts_of(source)
         if facts.audio is None:
             return Detected(source, facts.duration_seconds, (), "no sound")
         with storage.open_input(source.url) as file:
-            moments = detect_moments(audio_blocks(file, config.sample_rate_hz), config)
+            moments = _moments(file, facts.audio.sample_rate_hz, config)
         return Detected(source, facts.duration_seconds, tuple(moments))
     except SampleError as error:
         if source.named:
@@ -68,7 +76,14 @@ def detect_in_source(source: Source, config: MoiConfig) -> Detected:
         return Detected(source, 0.0, (), f"unreadable: {error}")
 
 
-def _job(sources: Sequence[Source], config: MoiConfig) -> str:
+def _moments(file: MediaFile, native_rate_hz: int, config: Config) -> list[Moment]:
+    if isinstance(config, MoiConfig):
+        return detect_moments(audio_blocks(file, config.sample_rate_hz), config)
+    rate = min(max(native_rate_hz, LOWEST_RATE_HZ), HIGHEST_RATE_HZ)
+    return detect_bursts(audio_blocks(file, rate), rate, config)
+
+
+def _job(sources: Sequence[Source], config: Config) -> str:
     files = [(source.video_id, source.url, storage.file_size(source.url)) for source in sources]
     return hashlib.sha256(json.dumps([files, asdict(config)]).encode()).hexdigest()
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy import fft
+from scipy.sparse import csr_array
+
+from sharder.blocks import fixed_blocks
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +69,8 @@ class BlockLogMel:
         window = config.window_samples
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(window) + 0.5) / window)
         self._window = hann.astype(np.float32)
-        self._filters = mel_filters(config).astype(np.float32)
+        # Two bands have a share in a bin. And BLAS would start threads, for a product this small.
+        self._filters = csr_array(mel_filters(config).astype(np.float32))
 
     def blocks(self, samples: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """float32 [frames_a_block, num_bands] for each block, fewer frames in the last.
@@ -75,18 +80,16 @@ class BlockLogMel:
         however the samples come in.
         """
         config = self._config
-        step = config.frames_a_block * config.hop_samples
-        size = step - config.hop_samples + config.window_samples
-        for block in _windows(samples, size, step):
-            if len(block) >= config.window_samples:
-                yield self._log_mel(block)
+        sizes = config.window_samples, config.hop_samples, config.frames_a_block
+        for block in fixed_blocks(samples, *sizes):
+            yield self._log_mel(block)
 
     def _log_mel(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         config = self._config
         frames = sliding_window_view(samples, config.window_samples)[:: config.hop_samples]
-        spectrum = np.fft.rfft(frames * self._window, n=config.fft_samples)
+        spectrum = fft.rfft(frames * self._window, n=config.fft_samples)
         power = spectrum.real**2 + spectrum.imag**2
-        mel = np.log10(power @ self._filters + np.float32(_POWER_FLOOR))
+        mel: NDArray[np.float32] = np.log10(power @ self._filters + np.float32(_POWER_FLOOR))
         return mel.astype(np.float32, copy=False)
 
 
@@ -119,22 +122,3 @@ def _mel(hertz: Floats) -> Floats:
 def _hertz(mel: Floats) -> Floats:
     logarithmic = _LOG_START_HZ * np.exp(_LOG_STEP * (mel - _LOG_START_MEL))
     return np.where(mel < _LOG_START_MEL, mel * _LINEAR_HZ_A_MEL, logarithmic)
-
-
-def _windows(
-    blocks: Iterable[NDArray[np.float32]], size: int, step: int
-) -> Iterator[NDArray[np.float32]]:
-    """Stretches of `size` samples, `step` apart; then what is left, which is shorter."""
-    waiting: list[NDArray[np.float32]] = []
-    count = 0
-    for block in blocks:
-        waiting.append(np.asarray(block, np.float32))
-        count += len(block)
-        if count >= size:
-            joined, at = np.concatenate(waiting), 0
-            while count - at >= size:
-                yield joined[at : at + size]
-                at += step
-            waiting, count = [joined[at:]], count - at
-    if waiting:
-        yield np.concatenate(waiting)

@@ -1,4 +1,4 @@
-"""Moments of interaction: prominent local peaks of the log-mel energy of the sound.
+"""Moments of interaction, the paper's recipe: prominent peaks of the log-mel energy of the sound.
 
 Source: Mittal et al., RepLAI, NeurIPS 2022, section 3.1 (interactions are vertical edges of the
 log-mel spectrogram: robust local maxima of the energy summed over frequency). Deviations:
@@ -20,16 +20,15 @@ attack 5 to 15 ms after their onset.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from replai.core.record import Moment
 from sharder.logmel import BlockLogMel, Floats, LogMelConfig
+from sharder.peaks import Frames, PeakRule, peak_moments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +57,11 @@ class MoiConfig:
     def __post_init__(self) -> None:
         if self.norm_window_seconds < 2 or self.norm_window_seconds % 2:
             raise ValueError(f"norm_window_seconds is {self.norm_window_seconds}; not 2, 4, 6, ...")
-        if min(self.min_deviation, self.min_prominence) <= 0:
-            raise ValueError("min_deviation and min_prominence are above 0")
-        if self.min_distance_seconds < 0 or self.prominence_window_seconds <= 2 * self.hop_seconds:
-            raise ValueError("min_distance_seconds or prominence_window_seconds is too small")
-        _ = self.log_mel
+        if self.min_deviation <= 0:
+            raise ValueError("min_deviation is above 0")
+        if self.prominence_window_seconds <= 2 * self.hop_seconds:
+            raise ValueError("prominence_window_seconds is too small")
+        _ = self.log_mel, self.rule
 
     @property
     def log_mel(self) -> LogMelConfig:
@@ -74,32 +73,42 @@ class MoiConfig:
             hop_seconds=self.hop_seconds,
         )
 
+    @property
+    def rule(self) -> PeakRule:
+        """Which peaks count. Raises ValueError if it makes no sense."""
+        return PeakRule(
+            min_prominence=self.min_prominence,
+            min_distance_seconds=self.min_distance_seconds,
+            window_seconds=self.prominence_window_seconds,
+        )
+
+    @property
+    def frames(self) -> Frames:
+        """Where the spectrogram frames lie."""
+        return Frames(
+            sample_rate_hz=self.sample_rate_hz,
+            size_samples=self.log_mel.window_samples,
+            hop_samples=self.log_mel.hop_samples,
+        )
+
 
 def detect_moments(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> list[Moment]:
     """The moments of a sound in rising order of time; seconds from its first sample.
 
     `blocks`: float32 [n] each, mono, full scale at 1, of any sizes: how the sound is cut into
-    blocks changes no bit of the result. Streams: keeps the energy curve (100 values a second)
-    and the spectrogram of about `norm_window_seconds`.
+    blocks changes no bit of the result. What is no number counts as silence. Memory is that of
+    about a minute, however long the sound.
 
     A sound shorter than the normalisation window is normalised over what there is of it; one
     shorter than three frames (also an empty one), and silence, have no moments.
     """
-    return moments_of(energy_curve(blocks, config), config)
+    energies = _energies(BlockLogMel(config.log_mel).blocks(blocks), config)
+    return peak_moments(energies, config.frames, config.rule)
 
 
 def moments_of(energy: NDArray[np.float32], config: MoiConfig) -> list[Moment]:
     """The moments of a sound whose `energy_curve` is `energy`, in rising order of time."""
-    log_mel = config.log_mel
-    peaks, prominences = _prominent_peaks(energy, config)
-    kept = _apart(peaks, prominences, log_mel.hop_samples, config)
-    centres = (peaks[kept] * log_mel.hop_samples + log_mel.window_samples / 2) / (
-        config.sample_rate_hz
-    )
-    return [
-        Moment(seconds=seconds, prominence=prominence)
-        for seconds, prominence in zip(centres.tolist(), prominences[kept].tolist(), strict=True)
-    ]
+    return peak_moments([energy], config.frames, config.rule)
 
 
 def energy_curve(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> NDArray[np.float32]:
@@ -173,32 +182,3 @@ def _statistics(sums: list[Floats], start: int, stop: int, config: MoiConfig) ->
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     return np.stack([mean, np.maximum(deviation, config.min_deviation)])[:, None]
-
-
-def _prominent_peaks(
-    energy: NDArray[np.float32], config: MoiConfig
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Frames of the local maxima that are prominent enough, and their prominences."""
-    hop = config.log_mel.hop_samples / config.sample_rate_hz
-    window = round(config.prominence_window_seconds / hop)
-    with warnings.catch_warnings():  # silence that is longer than the window is a peak of none
-        warnings.filterwarnings("ignore", message="some peaks have a prominence of 0")
-        peaks, found = find_peaks(energy, prominence=config.min_prominence, wlen=window)
-    return peaks.astype(np.int64), found["prominences"]
-
-
-def _apart(
-    peaks: NDArray[np.int64], prominences: NDArray[np.float64], hop_samples: int, config: MoiConfig
-) -> NDArray[np.bool_]:
-    """Which peaks stay: of any two closer than the least distance, the more prominent.
-
-    From the most prominent down, each removes its weaker neighbours; the earlier wins a tie.
-    """
-    least = config.min_distance_seconds * config.sample_rate_hz / hop_samples - 1e-9
-    kept = np.ones(len(peaks), np.bool_)
-    for strong in np.argsort(-prominences, kind="stable").tolist():
-        if kept[strong]:
-            low = np.searchsorted(peaks, peaks[strong] - least, side="right")
-            high = np.searchsorted(peaks, peaks[strong] + least, side="left")
-            kept[low:strong] = kept[strong + 1 : high] = False
-    return kept

@@ -8,14 +8,14 @@ import pytest
 
 from replai.core.errors import UserError
 from replai.core.record import Moment
+from sharder.bursts import BurstConfig
 from sharder.detect import detect
-from sharder.moi import MoiConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
 from tests.sharder.command import files_below
 from tests.sharder.conftest import CHIRPS, LENGTHS, Run
 
-CONFIG = MoiConfig()
+CONFIG = BurstConfig()
 
 
 def found_in(folder: Path, output: Path, workers: int = 1) -> dict[str, list[Moment]]:
@@ -88,6 +88,7 @@ def test_another_jobs_output_is_kept_unless_told(run: Run, videos: Path, tmp_pat
     assert (refused.code, len(refused.lines)) == (2, 1)
     assert "--overwrite" in refused.text
     assert run(*command, "--min-prominence", "0.9").code == 2
+    assert run(*command, "--detector", "paper").code == 2
     assert output.read_bytes() == theirs
     assert run(*command, "--overwrite").code == 0
     assert list(read_moments(str(output))) == ["c"]

@@ -1,6 +1,8 @@
-"""Moments of interaction: clicks are found, noise is not, and chunking changes nothing."""
+"""The paper's moments of interaction: clicks are found, noise is not, chunks change nothing."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,49 +11,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sharder.logmel import mel_filters
-from sharder.moi import MoiConfig, _apart, detect_moments, energy_curve
+from sharder.moi import MoiConfig, detect_moments, energy_curve
+from tests.sharder import hits
+from tests.sharder.hits import f1, hit_times
 
 RATE = 16000
 CONFIG = MoiConfig()
 
 
-def noise(seconds: float, level: float = 0.01, seed: int = 0) -> NDArray[np.float32]:
-    rng = np.random.default_rng(seed)
-    return (level * rng.standard_normal(int(seconds * RATE))).astype(np.float32)
-
-
-def with_hits(
-    samples: NDArray[np.float32], times: NDArray[np.float64], gain: float = 0.1
-) -> NDArray[np.float32]:
-    """`samples` with decaying bursts: 20 dB above noise of level 0.01 at gain 0.1."""
-    rng = np.random.default_rng(7)
-    out = samples.copy()
-    for seconds in times:
-        t = np.arange(int(0.2 * RATE)) / RATE
-        burst = gain * rng.standard_normal(len(t)) * np.minimum(t / 0.002, 1) * np.exp(-t / 0.03)
-        at = int(seconds * RATE)
-        out[at : at + len(t)] += burst[: len(out) - at].astype(np.float32)
-    return out
-
-
-def f1(found: list[float], true: list[float], tolerance: float = 0.05) -> float:
-    unmatched = list(true)
-    hits = 0
-    for seconds in found:
-        near = [t for t in unmatched if abs(t - seconds) <= tolerance]
-        if near:
-            unmatched.remove(min(near, key=lambda t: abs(t - seconds)))
-            hits += 1
-    return 2 * hits / (len(found) + len(true))
+noise = partial(hits.noise, rate=RATE)
+with_hits = partial(hits.with_hits, rate=RATE)
 
 
 def seconds_of(samples: NDArray[np.float32], config: MoiConfig = CONFIG) -> list[float]:
     return [m.seconds for m in detect_moments([samples], config)]
-
-
-def hit_times(stop: float, seed: int = 1) -> NDArray[np.float64]:
-    times = np.cumsum(np.random.default_rng(seed).uniform(0.3, 2.5, 200))
-    return times[times < stop - 1]
 
 
 def test_hits_in_noise_are_found_within_50_ms() -> None:
@@ -150,19 +123,6 @@ def test_of_two_hits_less_than_50_ms_apart_the_stronger_stays() -> None:
     for seconds, gain in ((3.0, 0.3), (3.04, 1.0), (6.0, 0.3), (6.08, 1.0)):
         samples[int(seconds * RATE)] += gain
     assert seconds_of(samples) == pytest.approx([3.04, 6.0, 6.08], abs=0.0051)
-
-
-@settings(max_examples=100)
-@given(st.lists(st.tuples(st.integers(0, 200), st.floats(1, 9)), unique_by=lambda p: p[0]))
-def test_the_distance_rule(pairs: list[tuple[int, float]]) -> None:
-    pairs.sort()
-    peaks = np.array([p for p, _ in pairs], np.int64)
-    heights = np.array([h for _, h in pairs])
-    kept = _apart(peaks, heights, 160, CONFIG)
-    assert (np.diff(peaks[kept]) >= 5).all()
-    for i in np.flatnonzero(~kept):
-        near = kept & (np.abs(peaks - peaks[i]) < 5)
-        assert heights[near].max() >= heights[i]
 
 
 def test_peaks_below_the_least_prominence_are_ignored() -> None:
