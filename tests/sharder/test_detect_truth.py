@@ -1,7 +1,5 @@
 """The detectors against the truth of made-up videos: real files, 20 dB, matched within 50 ms."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
