@@ -51,7 +51,10 @@ def measured(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         print(f"{name:32} {value:8.3f}")
     return {
         "figures": figures,
-        "raw": {"cpu_seconds": times, "found": rows},
+        "raw": {
+            "cpu_seconds": times,
+            "figure, seed, true, found, pairs": [", ".join(map(str, row)) for row in rows],
+        },
         "command": shlex.join(["python", "benchmarks/detect.py", *sys.argv[1:]]),
         "versions": versions(),
     }

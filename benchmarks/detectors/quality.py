@@ -11,25 +11,19 @@ Way = Callable[[Mono, int], list[float]]
 """From mono samples and their rate in Hz to times in seconds, rising."""
 
 TOLERANCE_SECONDS = 0.05
-Row = dict[str, str | int | list[float]]
+Row = tuple[str, int, int, int, int]
+"""Figure, seed, true times, found times, pairs."""
 
 
 def heard_by_all(sounds: Iterable[Heard], ways: Mapping[str, Way]) -> list[Row]:
-    """What each way finds in each sound, and how far off it is where it is right."""
+    """What each way finds in each sound."""
     rows: list[Row] = []
     for sound in sounds:
         for name, way in ways.items():
             found = way(sound.samples, SAMPLE_RATE_HZ)
-            errors = matched(found, sound.truth)
-            rows.append(
-                {
-                    "figure": f"{'coded_' if sound.coded else ''}{name}f1_{sound.snr_db}db",
-                    "seed": sound.seed,
-                    "true": len(sound.truth),
-                    "found": len(found),
-                    "errors_ms": [round(1e3 * error, 2) for error in errors],
-                }
-            )
+            figure = f"{'coded_' if sound.coded else ''}{name}f1_{sound.snr_db}db"
+            pairs = len(matched(found, sound.truth))
+            rows.append((figure, sound.seed, len(sound.truth), len(found), pairs))
     return rows
 
 
@@ -52,9 +46,8 @@ def matched(found: Sequence[float], truth: Sequence[float]) -> list[float]:
 def figures(rows: Sequence[Row]) -> dict[str, float]:
     """F1 over all seeds."""
     sums: dict[str, list[int]] = {}
-    for row in rows:
-        sum_of = sums.setdefault(str(row["figure"]), [0, 0])
-        assert isinstance(row["errors_ms"], list)
-        sum_of[0] += 2 * len(row["errors_ms"])
-        sum_of[1] += int(str(row["true"])) + int(str(row["found"]))
+    for figure, _, true, found, pairs in rows:
+        sum_of = sums.setdefault(figure, [0, 0])
+        sum_of[0] += 2 * pairs
+        sum_of[1] += true + found
     return {name: hits / both for name, (hits, both) in sums.items()}
