@@ -61,8 +61,7 @@ def run_demo(out: Path, data: str, seed: int, environment: dict[str, str]) -> No
         steps.sharder(
             "pack", str(world / split), "--moments", moments,
             "--annotations", str(world / f"{split}.csv"), "--out", f"{data}/{split}",
-            "--short-side", "96", "--audio-rate-hz", "16000",
-            "--samples-per-shard", "20", "--split", split,
+            "--short-side", "96", "--samples-per-shard", "20", "--split", split,
         )  # fmt: skip
     steps.run(
         str(BIN / "torchrun"), "--standalone", "--nproc-per-node=2", "train.py",
