@@ -2,7 +2,6 @@
 
 import pickle
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,30 +148,24 @@ def test_heads_of_another_size_are_left_out_and_named(
     assert summary(report) == (len(avid) - 1, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (lambda model: model.pop("audio_model.block3.bn1.running_var"),
-         "encoders.audio.block3.bn1.running_var is not in the file"),
-        (lambda model: model.update({"video_model.conv1.0.weight": torch.zeros(32, 3, 3, 7, 7)}),
-         "encoders.video.conv1.0.weight is 64x3x3x7x7 here, 32x3x3x7x7 there"),
-        (lambda model: model.update({"video_model.conv2x.2.out_bn.weight": torch.zeros(64)}),
-         "encoders.video.conv2x.2.out_bn.weight is in the file alone"),
-    ],
-)  # fmt: skip
 def test_encoders_are_taken_whole_or_not_at_all(
-    learners: dict[str, Learner],
-    avid: Model,
-    tmp_path: Path,
-    spoil: Callable[[Model], Any],
-    says: str,
+    learners: dict[str, Learner], avid: Model, tmp_path: Path
 ) -> None:
+    """A tensor of another shape, one that is missing and one too many: each is named."""
     spoilt = dict(avid)
-    spoil(spoilt)
+    spoilt["video_model.conv1.0.weight"] = torch.zeros(32, 3, 3, 7, 7)
+    del spoilt["audio_model.block3.bn1.running_var"]
+    spoilt["video_model.conv2x.2.out_bn.weight"] = torch.zeros(64)
     write_avid(tmp_path / "avid.pt", spoilt)
     before = state_of(learners["replai"])
-    with pytest.raises(UserError, match=re.escape(says)):
+    with pytest.raises(UserError) as caught:
         initialise(learners["replai"], InitConfig(avid=str(tmp_path / "avid.pt")))
+    for says in (
+        "encoders.video.conv1.0.weight is 64x3x3x7x7 here, 32x3x3x7x7 there",
+        "encoders.audio.block3.bn1.running_var is not in the file",
+        "encoders.video.conv2x.2.out_bn.weight is in the file alone",
+    ):
+        assert says in str(caught.value)
     assert all(value.equal(before[key]) for key, value in learners["replai"].state_dict().items())
 
 

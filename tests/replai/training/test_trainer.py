@@ -19,6 +19,7 @@ from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
 from replai.stream.collate import AVBatch
 from replai.training.config import RunConfig
+from replai.training.initial import InitConfig
 from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.optim import OptimConfig
 from replai.training.ranks import Ranks
@@ -207,9 +208,14 @@ def _torchrun(*options: str) -> list[str]:
 
 
 def test_two_ranks_have_the_loss_curve_of_one(small_root: Path, tmp_path: Path) -> None:
-    """torchrun with two real processes against one process, step by step."""
+    """torchrun with two real processes against one process, step by step.
+
+    From the weights of another run, which the first rank alone has read.
+    """
     one = tiny_run(small_root, tmp_path / "one", num_epochs=1, batch_size=4, encoders=GROUPS)
     one = replace(one, data=replace(one.data, jitter=JITTER))
+    Trainer(replace(one, out=str(tmp_path / "other"), seed=9), ALONE).save()
+    one = replace(one, init=InitConfig(checkpoint=str(tmp_path / "other" / CHECKPOINT_NAME)))
     Trainer(one, ALONE).train()
     two = replace(one, out=str(tmp_path / "two"))
     command = _train_command(two, tmp_path / "config.yaml")
