@@ -16,8 +16,8 @@ import typer
 from replai.core.errors import UserError, exits_cleanly
 from sharder.annotations import Annotations, read_annotations
 from sharder.bursts import BurstConfig
-from sharder.detect import Config
 from sharder.detect import detect as detect_moments_of
+from sharder.detectors import Config
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.make_world import make_world
 from sharder.moi import MoiConfig
@@ -73,6 +73,16 @@ DETECTORS: dict[DetectorName, Callable[..., Config]] = {
     DetectorName.bursts: BurstConfig,
     DetectorName.paper: MoiConfig,
 }
+DetectorOption = Annotated[
+    DetectorName, typer.Option(help="Broad bursts, or the paper's energy peaks.")
+]
+MinProminence = Annotated[
+    float | None,
+    typer.Option(
+        help="Weaker peaks are ignored: dB (bursts), standard deviations (paper).",
+        show_default="1.7 or 1.0",
+    ),
+]
 
 
 @app.command()
@@ -105,23 +115,14 @@ def world(
 def detect(
     sources: Sources,
     output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
-    detector: Annotated[
-        DetectorName, typer.Option(help="Broad bursts, or the paper's energy peaks.")
-    ] = DetectorName.bursts,
-    min_prominence: Annotated[
-        float | None,
-        typer.Option(
-            help="Weaker peaks are ignored: dB (bursts), standard deviations (paper).",
-            show_default="1.7 or 1.0",
-        ),
-    ] = None,
+    detector: DetectorOption = DetectorName.bursts,
+    min_prominence: MinProminence = None,
     workers: Workers = ALL_CORES,
     overwrite: Annotated[bool, typer.Option(help="Replace an output of another job.")] = False,
 ) -> None:
     """Find the moments of interaction: peaks in the sound."""
     found = find_sources(sources, with_audio_files=True)
-    given = {} if min_prominence is None else {"min_prominence": min_prominence}
-    config = _checked(DETECTORS[detector], **given)
+    config = _detector(detector, min_prominence)
     detect_moments_of(found, output, config, workers, overwrite)
 
 
@@ -136,7 +137,8 @@ def inspect(
     moments: Annotated[str, typer.Option(help="Show these, instead of detecting.")] = "",
     annotations: Annotated[str, typer.Option(help="Labels: EPIC-Kitchens or plain CSV.")] = "",
     moments_shown: Annotated[int, typer.Option(help="Moments looked at closely.")] = 12,
-    min_prominence: Annotated[float, typer.Option(help="Weaker peaks are ignored.")] = 1.0,
+    detector: DetectorOption = DetectorName.bursts,
+    min_prominence: MinProminence = None,
     segments: Annotated[int, typer.Option(help="Random segments of a dataset to open.")] = 100,
     seed: Annotated[int, typer.Option(help="Of that draw.")] = 0,
     workers: Workers = ALL_CORES,
@@ -147,7 +149,7 @@ def inspect(
         from sharder.inspect.command import inspect as inspect_target
     config = _checked(
         InspectConfig,
-        moi=_checked(MoiConfig, min_prominence=min_prominence),
+        detector=_detector(detector, min_prominence),
         moments_shown=moments_shown,
         segments=segments,
         seed=seed,
@@ -243,6 +245,11 @@ def _pictures() -> Iterator[None]:
         if (error.name or "").split(".")[0] not in ("matplotlib", "PIL"):
             raise
         raise UserError("pictures need matplotlib: python -m pip install matplotlib") from None
+
+
+def _detector(name: DetectorName, min_prominence: float | None) -> Config:
+    given = {} if min_prominence is None else {"min_prominence": min_prominence}
+    return _checked(DETECTORS[name], **given)
 
 
 def _checked(settings: Callable[..., T], **values: object) -> T:

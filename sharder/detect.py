@@ -13,18 +13,11 @@ from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.audio import audio_blocks
 from replai.media.container import MediaFile
-from sharder.bursts import BurstConfig, detect_bursts
+from sharder.detectors import Config, detector_of
 from sharder.engine import run_local
-from sharder.moi import MoiConfig, detect_moments
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.sources import Source, facts_of
 from sharder.timestamps import job_of, write_moments
-
-Config = BurstConfig | MoiConfig
-"""What finds the moments: bursts (the default) or the paper's recipe."""
-
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 16000, 48000
-"""Bursts are looked for in sound at its own rate, within these."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +70,8 @@ def detect_in_source(source: Source, config: Config) -> Detected:
 
 
 def _moments(file: MediaFile, native_rate_hz: int, config: Config) -> list[Moment]:
-    if isinstance(config, MoiConfig):
-        return detect_moments(audio_blocks(file, config.sample_rate_hz), config)
-    rate = min(max(native_rate_hz, LOWEST_RATE_HZ), HIGHEST_RATE_HZ)
-    return detect_bursts(audio_blocks(file, rate), rate, config)
+    detector = detector_of(config, native_rate_hz)
+    return detector.moments(detector.curve(audio_blocks(file, detector.sample_rate_hz)))
 
 
 def _job(sources: Sequence[Source], config: Config) -> str:

@@ -102,27 +102,17 @@ def detect_moments(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> 
     A sound shorter than the normalisation window is normalised over what there is of it; one
     shorter than three frames (also an empty one), and silence, have no moments.
     """
-    energies = _energies(BlockLogMel(config.log_mel).blocks(blocks), config)
-    return peak_moments(energies, config.frames, config.rule)
+    return peak_moments(energy_curve(blocks, config), config.frames, config.rule)
 
 
-def moments_of(energy: NDArray[np.float32], config: MoiConfig) -> list[Moment]:
-    """The moments of a sound whose `energy_curve` is `energy`, in rising order of time."""
-    return peak_moments([energy], config.frames, config.rule)
+def energy_curve(
+    blocks: Iterable[NDArray[np.float32]], config: MoiConfig
+) -> Iterator[NDArray[np.float32]]:
+    """Mean over bands of the locally normalised log-mel; float32 [n] for each second.
 
-
-def energy_curve(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> NDArray[np.float32]:
-    """Mean over bands of the locally normalised log-mel; float32 [num_frames].
-
-    Frame i is centred on i * hop + window / 2.
+    Value i is centred on i * hop + window / 2.
     """
-    return energy_of(BlockLogMel(config.log_mel).blocks(blocks), config)
-
-
-def energy_of(log_mels: Iterator[NDArray[np.float32]], config: MoiConfig) -> NDArray[np.float32]:
-    """The energy curve of a sound whose spectrogram comes in `BlockLogMel`'s blocks."""
-    curve = list(_energies(log_mels, config))
-    return np.concatenate(curve) if curve else np.empty(0, np.float32)
+    return _energies(BlockLogMel(config.log_mel).blocks(blocks), config)
 
 
 def _energies(

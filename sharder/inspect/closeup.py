@@ -22,9 +22,8 @@ from replai.media.packets import Packets, read_packets
 from replai.media.probe import MediaFacts
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest, read_clips
-from sharder.inspect.hearing import Spectrogram
+from sharder.inspect.hearing import LOG_MEL, Spectrogram, columns_span
 from sharder.logmel import BlockLogMel
-from sharder.moi import MoiConfig
 from sharder.span_packets import read_span
 
 DELTA_SECONDS = 0.1
@@ -42,7 +41,8 @@ class Closeup:
     """One moment at `seconds`.
 
     `before`, `after`: uint8 [num_frames, H, W, 3]; no frames in a file without video. `samples`:
-    float32 [n], mono, of SOUND_SECONDS around the moment; none where there is no sound there.
+    float32 [n], mono, at LOG_MEL's rate, of SOUND_SECONDS around the moment; none where there is
+    no sound there.
     `problem` says why something is missing that should be there.
     """
 
@@ -64,7 +64,7 @@ def clip_starts(seconds: float) -> tuple[float, float]:
 
 
 def read_closeup(
-    media: Media, facts: MediaFacts, seconds: float, num_frames: int, box: int, rate_hz: int
+    media: Media, facts: MediaFacts, seconds: float, num_frames: int, box: int
 ) -> Closeup:
     """The moment at `seconds` of an open file, however long the file is.
 
@@ -80,7 +80,7 @@ def read_closeup(
     packets = found or Packets()
     seen, no_frames = _tried(media, lambda: _frames(media, packets, clips))
     before, after = seen or [_NO_FRAMES, _NO_FRAMES]
-    heard, no_samples = _tried(media, lambda: _samples(media, packets, span, rate_hz))
+    heard, no_samples = _tried(media, lambda: _samples(media, packets, span))
     samples = _NO_SAMPLES if heard is None else heard
     return Closeup(seconds, before, after, samples, no_packets or no_frames or no_samples)
 
@@ -99,12 +99,12 @@ def read_picture(media: Media, facts: MediaFacts, seconds: float, box: int) -> F
     return _tried(media, read)[0]
 
 
-def read_spectrogram(media: Media, span: Span, config: MoiConfig) -> Spectrogram | None:
+def read_spectrogram(media: Media, span: Span) -> Spectrogram | None:
     """The log-mel of the sound in `span`, unpooled; None where it does not decode."""
 
     def read() -> Spectrogram | None:
-        samples = _samples(media, _packets(media, span), span, config.sample_rate_hz)
-        return spectrogram_of(samples, span.start_seconds, config)
+        samples = _samples(media, _packets(media, span), span)
+        return spectrogram_of(samples, span.start_seconds)
 
     return _tried(media, read)[0]
 
@@ -119,17 +119,13 @@ def _tried(media: Media, read: Callable[[], T]) -> tuple[T | None, str]:
         return None, str(error)
 
 
-def spectrogram_of(
-    samples: NDArray[np.float32], start_seconds: float, config: MoiConfig
-) -> Spectrogram | None:
+def spectrogram_of(samples: NDArray[np.float32], start_seconds: float) -> Spectrogram | None:
     """The log-mel of `samples`, float32 [n], the first at `start_seconds`; None if too short."""
-    blocks = list(BlockLogMel(config.log_mel).blocks([samples]))
+    blocks = list(BlockLogMel(LOG_MEL).blocks([samples]))
     if not blocks:
         return None
     values = np.concatenate(blocks)
-    hop = config.log_mel.hop_samples / config.sample_rate_hz
-    left = start_seconds + config.log_mel.window_samples / config.sample_rate_hz / 2 - hop / 2
-    return Spectrogram(values, Span(left, left + len(values) * hop))
+    return Spectrogram(values, columns_span(len(values), 1, start_seconds))
 
 
 def _packets(media: Media, span: Span) -> Packets:
@@ -145,8 +141,9 @@ def _frames(media: Media, packets: Packets, clips: Sequence[ClipRequest]) -> lis
     return [clip.transpose(1, 2, 3, 0) for clip in read_clips(media, packets.video, clips)]
 
 
-def _samples(media: Media, packets: Packets, span: Span, rate_hz: int) -> NDArray[np.float32]:
-    """The sound of `span`, float32 [n]; none where the file has none there."""
+def _samples(media: Media, packets: Packets, span: Span) -> NDArray[np.float32]:
+    """The sound of `span`, float32 [n] at LOG_MEL's rate; none where the file has none there."""
+    rate_hz = LOG_MEL.sample_rate_hz
     num_samples = max(round(span.duration_seconds * rate_hz), 1)
     sound = read_sound(media, packets.audio, SoundRequest(span.start_seconds, num_samples, rate_hz))
     return sound.samples[0] if sound.coverage else _NO_SAMPLES

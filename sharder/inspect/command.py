@@ -9,12 +9,13 @@ from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, open_index
 from sharder.annotations import Annotations, check, read_annotations
+from sharder.bursts import BurstConfig
+from sharder.detectors import Config
 from sharder.inspect.dataset_page import dataset_pages
 from sharder.inspect.ink import SOFTWARE
 from sharder.inspect.looking import Given, look_at
 from sharder.inspect.page import Pages
 from sharder.inspect.video_page import video_pages
-from sharder.moi import MoiConfig
 from sharder.pack import JOB_NAME
 from sharder.report import console
 from sharder.sources import Source, find_sources
@@ -28,7 +29,8 @@ _SIGNED_BYTES = 4096
 class InspectConfig:
     """What is shown."""
 
-    moi: MoiConfig = MoiConfig()  # noqa: RUF009 (frozen)
+    detector: Config = BurstConfig()  # noqa: RUF009 (frozen)
+    """What finds a video's moments; its curve is drawn."""
     moments_shown: int = 12
     """Of a video, the most prominent; of a dataset, from as many random segments."""
     segments: int = 100
@@ -67,12 +69,19 @@ def inspect(
 def _of_video(target: str, moments: str, annotations: str, config: InspectConfig) -> Pages:
     source = _source(target)
     given = _given(source, moments, annotations)
-    return video_pages(look_at(source, given, config.moi, config.moments_shown), config.moi)
+    return video_pages(
+        look_at(source, given, config.detector, config.moments_shown), config.detector
+    )
 
 
 def _of_dataset(target: str, config: InspectConfig, workers: int) -> Pages:
     return dataset_pages(
-        open_index(target), config.moi, config.segments, config.moments_shown, config.seed, workers
+        open_index(target),
+        config.detector,
+        config.segments,
+        config.moments_shown,
+        config.seed,
+        workers,
     )
 
 

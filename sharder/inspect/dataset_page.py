@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex
+from sharder.detectors import Config, terms_of
 from sharder.engine import run_local
 from sharder.inspect import page
 from sharder.inspect.distributions_picture import Counts, Histogram, distributions_picture
+from sharder.inspect.hearing import LOG_MEL
 from sharder.inspect.ink import Picture, clock, jpeg, png, stacked, tiled
 from sharder.inspect.moment_picture import NARROW_INCHES, Strip, moment_picture
 from sharder.inspect.page import Pages
 from sharder.inspect.sound import loudness_db, wav
 from sharder.inspect.stored import Opened, Place, Shown, draw, open_segment, show_segment
 from sharder.inspect.video_page import labels_at
-from sharder.moi import MoiConfig
 from sharder.report import Skipped, name_skipped, with_progress
 
 _COLUMNS = 3
 
 
 def dataset_pages(
-    index: DatasetIndex, config: MoiConfig, most_opened: int, most_shown: int, seed: int,
+    index: DatasetIndex, config: Config, most_opened: int, most_shown: int, seed: int,
     workers: int,
 ) -> Pages:  # fmt: skip
     """The page of the dataset, and a picture: its distributions and its contact sheet.
@@ -38,21 +38,22 @@ def dataset_pages(
     Opens `most_opened` random segments, one ranged read each. Damaged ones are counted and named;
     raises UserError where the store does not give them.
     """
-    opened = _open(draw(index, most_opened, seed), config, workers)
+    opened = _open(draw(index, most_opened, seed), workers)
     skipped = [Skipped(one.place.key, one.problem) for one in opened if one.problem]
     name_skipped(skipped, "segments")
     shown = list(with_progress(_look(opened, most_shown, seed, config), most_shown, "look"))
     strips = [_strip(one) for one in shown]
-    pictures = [moment_picture(strip, config) for strip in strips]
+    pictures = [moment_picture(strip) for strip in strips]
     overview = _overview(index, opened)
     cards = (
-        _card(one, strip, picture, config)
+        _card(one, strip, picture)
         for one, strip, picture in zip(shown, strips, pictures, strict=True)
     )
+    contact = _CONTACT.format(meaning=terms_of(config).meaning)
     sections = [
         page.paragraph(_headline(index)),
         page.figure(png(overview), "png", "distributions", _drawn_from(index, opened)),
-        page.section("Contact sheet", page.paragraph(_CONTACT, note=True), page.grid(cards)),
+        page.section("Contact sheet", page.paragraph(contact, note=True), page.grid(cards)),
         *([_damaged(skipped, opened)] if skipped else []),
         page.section("The dataset", page.table(_facts(index))),
     ]
@@ -66,18 +67,17 @@ def dataset_pages(
 _CONTACT = (
     "Each card is one random moment of a random segment: the frames in the middle of the clips "
     "before and after it, on lines to their times in the 2 s of sound around it (log-mel "
-    "spectrogram; black: energy). Between the two frames something should have changed, and the "
+    "spectrogram; black: {meaning}). Between the two frames something should have changed, and the "
     "sound should say what."
 )
 
 
-def _open(places: Sequence[Place], config: MoiConfig, workers: int) -> list[Opened]:
-    work = partial(open_segment, rate_hz=config.sample_rate_hz)
-    results = with_progress(run_local(work, places, workers), len(places), "open")
+def _open(places: Sequence[Place], workers: int) -> list[Opened]:
+    results = with_progress(run_local(open_segment, places, workers), len(places), "open")
     return sorted(results, key=lambda one: one.place.number)
 
 
-def _look(opened: Sequence[Opened], most: int, seed: int, config: MoiConfig) -> Iterator[Shown]:
+def _look(opened: Sequence[Opened], most: int, seed: int, config: Config) -> Iterator[Shown]:
     """A close look at the first segments of the draw that have a moment, if any of it has."""
     whole = [one for one in opened if one.record is not None]
     with_moments = [one for one in whole if one.record and one.record.moments]
@@ -92,7 +92,7 @@ def _strip(one: Shown) -> Strip:
     return Strip(one.closeup, one.prominence, one.curve, width_inches=NARROW_INCHES)
 
 
-def _card(one: Shown, strip: Strip, picture: Picture, config: MoiConfig) -> str:
+def _card(one: Shown, strip: Strip, picture: Picture) -> str:
     record, seconds = one.record, one.closeup.seconds
     heading = f"{record.video_id}, t = {record.start_seconds + seconds:.2f} s"
     if one.what != "moment":
@@ -102,7 +102,7 @@ def _card(one: Shown, strip: Strip, picture: Picture, config: MoiConfig) -> str:
         heading,
         labels_at(record.actions, seconds),
         jpeg(picture),
-        wav(samples, config.sample_rate_hz) if len(samples) else None,
+        wav(samples, LOG_MEL.sample_rate_hz) if len(samples) else None,
         strip.sound_edges,
         note=one.closeup.problem,
     )
@@ -125,7 +125,8 @@ def _overview(index: DatasetIndex, opened: Sequence[Opened]) -> Picture:
         Histogram("size of segments", "MB", "segments", (index.column("size") / 1e6).tolist()),
         Histogram("loudness *", "r.m.s., dB re full scale", "segments", loud,
                   ", ".join(notes)),
-        Histogram("prominence of moments *", "standard deviations", "moments", prominences),
+        # A root does not say which detector made its moments, so there is no unit.
+        Histogram("prominence of moments *", "prominence", "moments", prominences),
     ]  # fmt: skip
     counts = [
         Counts("verbs *", Counter(action.verb for action in actions)),

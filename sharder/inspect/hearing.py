@@ -1,8 +1,8 @@
-"""What one pass over a sound keeps for its picture: a pooled spectrogram and the energy curve."""
+"""What is kept of a sound for its picture: the detector's curve and a pooled spectrogram."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from replai.core.record import Moment
 from replai.core.timeline import Span
+from sharder.detectors import Config, Detector, detector_of
 from sharder.logmel import BlockLogMel
-from sharder.moi import MoiConfig, energy_of, moments_of
+from sharder.moi import MoiConfig
 
+Blocks = Iterable[NDArray[np.float32]]
+LOG_MEL = MoiConfig().log_mel
+"""The spectrogram that is drawn, whatever the detector: the paper's, of sound at 16 kHz."""
 MOST_COLUMNS = 2000
 """A pooled spectrogram has between half as many and as many columns, however long the sound."""
 
@@ -28,7 +32,7 @@ class Spectrogram:
 
 @dataclass(frozen=True)
 class Curve:
-    """The detector's energy curve; float32 [n], one value each `step_seconds`."""
+    """The detector's curve; float32 [n], one value each `step_seconds`."""
 
     values: NDArray[np.float32]
     start_seconds: float
@@ -53,7 +57,7 @@ class Curve:
         return Curve(values, self.start_seconds + low * self.step_seconds, self.step_seconds)
 
     def at(self, seconds: float) -> float:
-        """The value nearest to `seconds`; 0, the local mean, where the sound does not reach."""
+        """The value nearest to `seconds`; 0, as of quiet, where the sound does not reach."""
         number = round((seconds - self.start_seconds) / self.step_seconds)
         return float(self.values[number]) if 0 <= number < len(self.values) else 0.0
 
@@ -67,21 +71,40 @@ class Hearing:
     moments: tuple[Moment, ...]
 
 
-def hear(blocks: Iterable[NDArray[np.float32]], config: MoiConfig) -> Hearing:
-    """The picture and the moments of a sound, in one pass; its first sample is at 0 s.
+def hear(sound: Callable[[int], Blocks], native_rate_hz: int, config: Config) -> Hearing:
+    """The picture and the moments of a sound, in two passes; its first sample is at 0 s.
 
-    `blocks`: as for `detect_moments`, with the same moments. Memory: the energy curve (100 values
-    a second) and at most MOST_COLUMNS columns, however long the sound.
+    `sound`: sample rate in Hz → the sound at that rate, float32 [n] blocks, mono. The moments are
+    those of `sharder detect`. Memory: the curve (375 values a second at most, 65 MB for 12 h) and
+    at most MOST_COLUMNS columns, however long the sound.
     """
-    pool = _Pool(MOST_COLUMNS, config.num_bands)
-    energy = energy_of(pool.passing(BlockLogMel(config.log_mel).blocks(blocks)), config)
-    hop = config.log_mel.hop_samples / config.sample_rate_hz
-    centre = config.log_mel.window_samples / config.sample_rate_hz / 2
+    detector = detector_of(config, native_rate_hz)
+    curve = curve_of(sound(detector.sample_rate_hz), detector)
+    moments = tuple(detector.moments([curve.values]))
+    return Hearing(pooled_spectrogram(sound(LOG_MEL.sample_rate_hz)), curve, moments)
+
+
+def curve_of(blocks: Blocks, detector: Detector) -> Curve:
+    """The detector's curve of a whole sound at the detector's rate, its first sample at 0 s."""
+    values = np.concatenate([np.empty(0, np.float32), *detector.curve(blocks)])
+    first, second = detector.frames.centres(np.arange(2)).tolist()
+    return Curve(values, first, second - first)
+
+
+def pooled_spectrogram(blocks: Blocks) -> Spectrogram:
+    """The LOG_MEL of a whole sound, its first sample at 0 s, in MOST_COLUMNS columns at most."""
+    pool = _Pool(MOST_COLUMNS, LOG_MEL.num_bands)
+    for log_mel in BlockLogMel(LOG_MEL).blocks(blocks):
+        pool.add(log_mel)
     values, frames_a_column = pool.columns()
-    left = centre - hop / 2
-    span = Span(left, left + len(values) * frames_a_column * hop)
-    curve = Curve(energy, centre, hop)
-    return Hearing(Spectrogram(values, span), curve, tuple(moments_of(energy, config)))
+    return Spectrogram(values, columns_span(len(values), frames_a_column, 0.0))
+
+
+def columns_span(num_columns: int, frames_a_column: int, start_seconds: float) -> Span:
+    """Where columns of LOG_MEL's frames lie if the first frame starts at `start_seconds`."""
+    hop = LOG_MEL.hop_samples / LOG_MEL.sample_rate_hz
+    left = start_seconds + LOG_MEL.window_samples / LOG_MEL.sample_rate_hz / 2 - hop / 2
+    return Span(left, left + num_columns * frames_a_column * hop)
 
 
 class _Pool:
@@ -93,17 +116,12 @@ class _Pool:
         self._waiting = self._columns
         """Frames that do not fill a column yet."""
 
-    def passing(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """`blocks`, float32 [n, num_bands] each, each counted as it passes."""
-        for block in blocks:
-            self._add(block)
-            yield block
-
     def columns(self) -> tuple[NDArray[np.float32], int]:
         """float32 [columns, num_bands], and frames a column. A rest that fills none is left out."""
         return self._columns, self._frames_a_column
 
-    def _add(self, block: NDArray[np.float32]) -> None:
+    def add(self, block: NDArray[np.float32]) -> None:
+        """Takes `block`, float32 [n, num_bands], in."""
         frames = np.concatenate([self._waiting, block])
         whole = len(frames) // self._frames_a_column * self._frames_a_column
         self._waiting = frames[whole:]

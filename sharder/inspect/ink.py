@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from replai.core.timeline import Span
-from sharder.inspect.hearing import Spectrogram
+from sharder.inspect.hearing import LOG_MEL, Spectrogram
 from sharder.logmel import mel_filters
-from sharder.moi import MoiConfig
 
 INK, PALE, MOMENT = "#222222", "#8a8a8a", "#d1495b"
 BEFORE, AFTER = "#2a6f97", "#e08e45"
@@ -98,9 +97,9 @@ def caption(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9, color=PALE, pad=4, parse_math=False)
 
 
-def show_spectrogram(axes: Axes, spectrogram: Spectrogram | None, config: MoiConfig) -> None:
+def show_spectrogram(axes: Axes, spectrogram: Spectrogram | None) -> None:
     """The log-mel, darker where louder, with a frequency axis."""
-    top = config.num_bands
+    top = LOG_MEL.num_bands
     if spectrogram is not None and spectrogram.values.size:
         span, values = spectrogram.span, spectrogram.values
         low, high = np.percentile(values, (10, 99.7))
@@ -114,17 +113,17 @@ def show_spectrogram(axes: Axes, spectrogram: Spectrogram | None, config: MoiCon
             vmax=max(high, low + 0.5),  # 5 dB at least: silence stays white
             interpolation="nearest",
         )
-    places = band_of(np.array([hertz for hertz, _ in _HERTZ]), config)
+    places = band_of(np.array([hertz for hertz, _ in _HERTZ]))
     axes.set_yticks(places, [name for _, name in _HERTZ])
     axes.set_ylim(0, top)
 
 
-def band_of(hertz: NDArray[np.int64], config: MoiConfig) -> NDArray[np.float64]:
-    """Where frequencies lie on the axis of mel bands; band i covers [i, i + 1)."""
-    filters = mel_filters(config.log_mel)
-    bins = np.linspace(0, config.sample_rate_hz / 2, len(filters))
+def band_of(hertz: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Where frequencies lie on the axis of LOG_MEL's bands; band i covers [i, i + 1)."""
+    filters = mel_filters(LOG_MEL)
+    bins = np.linspace(0, LOG_MEL.sample_rate_hz / 2, len(filters))
     centres = bins[filters.argmax(0)]
-    edge = np.append(centres, config.sample_rate_hz / 2)
+    edge = np.append(centres, LOG_MEL.sample_rate_hz / 2)
     places: NDArray[np.float64] = np.interp(hertz, edge, np.arange(len(edge)) + 0.5)
     return places
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
@@ -12,10 +16,10 @@ from replai.core.timeline import Span, slot_centres
 from replai.media.audio import audio_blocks
 from replai.media.container import Media, open_media
 from replai.media.probe import MediaFacts
+from sharder.detectors import Config, terms_of
 from sharder.inspect.closeup import Closeup, read_closeup, read_picture, read_spectrogram
 from sharder.inspect.hearing import Hearing, Spectrogram, hear
 from sharder.inspect.view import View, chosen, strongest_stretch
-from sharder.moi import MoiConfig
 from sharder.report import Skipped, name_skipped, with_progress
 from sharder.sources import Source, facts_of
 
@@ -47,6 +51,8 @@ class Found:
     problem: str
     """Why there is no hearing."""
     moments: tuple[Moment, ...]
+    unit: str
+    """Of their prominences, short; empty where it is not known: of given moments."""
     shown: tuple[Moment, ...]
     """Those that are worth a close look."""
     actions: tuple[Action, ...]
@@ -68,33 +74,29 @@ class Look:
     """Of the moments shown."""
 
 
-def look_at(source: Source, given: Given, config: MoiConfig, most_shown: int) -> Look:
+def look_at(source: Source, given: Given, config: Config, most_shown: int) -> Look:
     """Listens to all of `source`, and looks closely at `most_shown` of its moments at most.
 
-    The sound is read once, block by block; pictures are read by range: memory hardly grows with
+    The sound is read twice, block by block; pictures are read by range: memory hardly grows with
     the file. Raises UserError if the source is no media.
     """
     try:
         found = _listen(source, given, config, most_shown)
         with storage.open_input(source.url) as file, open_media(file) as media:
-            views = tuple(_views(media, found, config))
-            closeups = with_progress(
-                _closeups(media, found, config.sample_rate_hz), len(found.shown), "look"
-            )
+            views = tuple(_views(media, found))
+            closeups = with_progress(_closeups(media, found), len(found.shown), "look")
             return Look(found, views, tuple(closeups))
     except SampleError as error:
         raise UserError(f"{source.url} is no video or sound file: {error}") from None
 
 
-def _listen(source: Source, given: Given, config: MoiConfig, most_shown: int) -> Found:
+def _listen(source: Source, given: Given, config: Config, most_shown: int) -> Found:
     facts = facts_of(source)
     hearing, problem = None, "no sound"
     if facts.audio is not None:
         try:
-            with storage.open_input(source.url) as file:
-                blocks = audio_blocks(file, config.sample_rate_hz)  # of about a second
-                total = round(facts.duration_seconds)
-                hearing, problem = hear(with_progress(blocks, total, "listen"), config), ""
+            sound = partial(_sound, source, facts.duration_seconds)
+            hearing, problem = hear(sound, facts.audio.sample_rate_hz, config), ""
         except SampleError as error:
             problem = f"its sound cannot be read: {error}"
     moments = hearing.moments if hearing else ()
@@ -106,9 +108,16 @@ def _listen(source: Source, given: Given, config: MoiConfig, most_shown: int) ->
         hearing=hearing,
         problem=problem,
         moments=moments,
+        unit=terms_of(config).short_unit if given.moments is None else "",
         shown=chosen(moments, most_shown),
         actions=given.actions,
     )
+
+
+def _sound(source: Source, duration_seconds: float, rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    with storage.open_input(source.url) as file:
+        blocks = audio_blocks(file, rate_hz)  # of about a second
+        yield from with_progress(blocks, round(duration_seconds), "listen")
 
 
 def _inside(moments: Sequence[Moment], duration_seconds: float) -> tuple[Moment, ...]:
@@ -118,19 +127,19 @@ def _inside(moments: Sequence[Moment], duration_seconds: float) -> tuple[Moment,
     return tuple(moment for moment in moments if moment.seconds < duration_seconds)
 
 
-def _closeups(media: Media, found: Found, rate_hz: int) -> Iterator[Closeup]:
+def _closeups(media: Media, found: Found) -> Iterator[Closeup]:
     for moment in found.shown:
-        yield read_closeup(media, found.facts, moment.seconds, FRAMES, BOX, rate_hz)
+        yield read_closeup(media, found.facts, moment.seconds, FRAMES, BOX)
 
 
-def _views(media: Media, found: Found, config: MoiConfig) -> Iterator[View]:
+def _views(media: Media, found: Found) -> Iterator[View]:
     whole = found.hearing.spectrogram if found.hearing else None
     yield _view(media, found, found.span, found.source.video_id, whole)
     if found.span.duration_seconds <= LONG_SECONDS:
         return
     stretch = strongest_stretch(found.moments, found.span, STRETCH_SECONDS)
     title = f"the {STRETCH_SECONDS:g} s with the most prominent moments"
-    near = read_spectrogram(media, stretch, config) if found.hearing else None
+    near = read_spectrogram(media, stretch) if found.hearing else None
     yield _view(media, found, stretch, title, near)
 
 

@@ -19,7 +19,7 @@ from sharder.inspect.closeup import (
     clip_starts,
     spectrogram_of,
 )
-from sharder.inspect.hearing import Curve
+from sharder.inspect.hearing import LOG_MEL, Curve
 from sharder.inspect.ink import (
     AFTER,
     BEFORE,
@@ -33,7 +33,6 @@ from sharder.inspect.ink import (
     quiet,
     show_spectrogram,
 )
-from sharder.moi import MoiConfig
 
 NARROW_INCHES = 4.0
 """Width of a small strip: fewer words, fewer ticks."""
@@ -45,13 +44,22 @@ _TALLEST_FRAMES = 2.2
 
 @dataclass(frozen=True)
 class Strip:
-    """What is drawn of one moment. `curve`: the energy around it, if there is any."""
+    """What is drawn of one moment. `curve`: the detector's, if there is sound."""
 
     closeup: Closeup
     prominence: float | None
     curve: Curve | None
+    unit: str = ""
+    """Of the prominence; empty where it is not known."""
     title: str = ""
     width_inches: float = WIDTH_INCHES
+
+    @property
+    def said_prominence(self) -> str:
+        """The prominence in words; empty if there is none."""
+        if self.prominence is None:
+            return ""
+        return f"prominence {self.prominence:.1f} {self.unit}".rstrip()
 
     @property
     def is_narrow(self) -> bool:
@@ -64,7 +72,7 @@ class Strip:
         return _LEFT / self.width_inches, 1 - _RIGHT / self.width_inches
 
 
-def moment_picture(strip: Strip, config: MoiConfig) -> Picture:
+def moment_picture(strip: Strip) -> Picture:
     """The strip. Its times are relative to the moment."""
     frames_height = _frames_height(strip)
     sound_height = _sound_height(strip)
@@ -72,7 +80,7 @@ def moment_picture(strip: Strip, config: MoiConfig) -> Picture:
     figure = new_figure(total, strip.width_inches)
     left, right = strip.sound_edges
     sound = figure.add_axes((left, _AXIS / total, right - left, sound_height / total))
-    _show_sound(sound, strip, config)
+    _show_sound(sound, strip)
     if frames_height:
         bottom = (_AXIS + sound_height + _LINES) / total
         _show_clips(figure, sound, strip, bottom, frames_height / total)
@@ -148,10 +156,10 @@ def _show_clip(
     sound.axvspan(start, start + CLIP_SECONDS, color=ink, alpha=0.13, linewidth=0)
 
 
-def _show_sound(axes: Axes, strip: Strip, config: MoiConfig) -> None:
+def _show_sound(axes: Axes, strip: Strip) -> None:
     half = SOUND_SECONDS / 2
-    spectrogram = spectrogram_of(strip.closeup.samples, -half, config)
-    show_spectrogram(axes, spectrogram, config)
+    spectrogram = spectrogram_of(strip.closeup.samples, -half)
+    show_spectrogram(axes, spectrogram)
     quiet(axes, "left", "bottom")
     axes.set_xlim(-half, half)
     ticks = np.linspace(-half, half, 5 if strip.is_narrow else 11).tolist()
@@ -160,7 +168,7 @@ def _show_sound(axes: Axes, strip: Strip, config: MoiConfig) -> None:
     if spectrogram is None:
         axes.set_yticks([])
         axes.text(
-            -0.97 * half, config.num_bands / 2, strip.closeup.problem or "no sound here",
+            -0.97 * half, LOG_MEL.num_bands / 2, strip.closeup.problem or "no sound here",
             color=PALE, fontsize=9, va="center", parse_math=False, clip_on=True,
         )  # fmt: skip
     elif strip.curve is not None:
@@ -168,7 +176,7 @@ def _show_sound(axes: Axes, strip: Strip, config: MoiConfig) -> None:
 
 
 def _show_curve(axes: Axes, strip: Strip, curve: Curve) -> None:
-    """The energy curve over the spectrogram, without an axis of its own: its shape is the point."""
+    """The curve over the spectrogram, without an axis of its own: its shape is the point."""
     moment = strip.closeup.seconds
     near = curve.within(strip.closeup.span)
     if not len(near.values):
@@ -178,10 +186,9 @@ def _show_curve(axes: Axes, strip: Strip, curve: Curve) -> None:
     over.plot(near.seconds - moment, near.values, color=INK, linewidth=1.2)
     peak, low, high = curve.at(moment), float(near.values.min()), float(near.values.max())
     over.plot([0], [peak], "o", color=MOMENT, markersize=6)
-    if strip.prominence is not None:
-        words = "" if strip.is_narrow else "energy peak, "
+    if strip.said_prominence:
         over.annotate(
-            f"{words}prominence {strip.prominence:.1f}", (0, peak), (9, 0),
+            strip.said_prominence, (0, peak), (9, 0),
             textcoords="offset points", va="center", fontsize=9, color=MOMENT, weight="bold",
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.5},
         )  # fmt: skip

@@ -1,15 +1,17 @@
-"""A whole sound, or a stretch of it: pictures, energy curve with moments, spectrogram, actions."""
+"""A whole sound, or a stretch of it: pictures, curve with moments, spectrogram, actions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from replai.core.record import Action
 from replai.core.timeline import Span
+from sharder.detectors import Config, terms_of
 from sharder.inspect.closeup import Frames
 from sharder.inspect.hearing import Curve
 from sharder.inspect.ink import (
@@ -28,7 +30,6 @@ from sharder.inspect.ink import (
     time_axis,
 )
 from sharder.inspect.view import View
-from sharder.moi import MoiConfig
 
 _LEFT, _RIGHT = 0.75, 0.3
 _CURVE, _NO_CURVE, _SPECTROGRAM, _LANE = 1.9, 0.6, 1.7, 0.24
@@ -42,14 +43,13 @@ _NUMBER_INCHES = 0.24
 _POINTS = 3000
 """Past these, the curve is drawn as the band between its lowest and highest values."""
 
-CURVE_CAPTION = "energy of the sound, in standard deviations of the 10 s around"
 MOMENTS_CAPTION = "; red: moments"
 PROMINENCE_CAPTION = ", each line as high as its moment is prominent"
 SPECTROGRAM_CAPTION = "log-mel spectrogram of the sound: darker is louder, a vertical edge is a hit"
 ACTIONS_CAPTION = "labelled actions"
 
 
-def overview_picture(view: View, config: MoiConfig) -> Picture:
+def overview_picture(view: View, config: Config) -> Picture:
     """The view, WIDTH_INCHES wide."""
     lanes = _lanes(view.actions, view.span)
     heights = [
@@ -65,7 +65,7 @@ def overview_picture(view: View, config: MoiConfig) -> Picture:
         _LEFT / WIDTH_INCHES, 1 - 0.08 / total, view.title,
         fontsize=12, weight="bold", color=INK, va="top", parse_math=False,
     )  # fmt: skip
-    draw = (_show_thumbnails, _show_energy, _show_spectrogram, _show_actions)
+    draw = (_show_thumbnails, _show_hearing, _show_spectrogram, _show_actions)
     top = total - head
     for height, show in zip(heights, draw, strict=True):
         if height:
@@ -74,7 +74,7 @@ def overview_picture(view: View, config: MoiConfig) -> Picture:
             time_axis(axes, view.span)
             axes.tick_params(bottom=False, labelbottom=False)
             top -= height + _GAP
-    axes.tick_params(bottom=True, labelbottom=True)  # the lowest: there is always the energy's
+    axes.tick_params(bottom=True, labelbottom=True)  # the lowest: there is always the curve's
     return drawn(figure)
 
 
@@ -96,7 +96,7 @@ def _row_height(thumbnails: Sequence[Frames | None]) -> float:
     return min(cell * float(height / width), _TALLEST_PICTURE)
 
 
-def _show_thumbnails(axes: Axes, view: View, _config: MoiConfig) -> None:
+def _show_thumbnails(axes: Axes, view: View, _config: Config) -> None:
     """Each picture centred on its time, as large as fits."""
     quiet(axes)
     axes.set_yticks([])
@@ -118,7 +118,7 @@ def _show_thumbnails(axes: Axes, view: View, _config: MoiConfig) -> None:
         axes.add_patch(edge)
 
 
-def _show_energy(axes: Axes, view: View, config: MoiConfig) -> None:
+def _show_hearing(axes: Axes, view: View, config: Config) -> None:
     """The curve with the moments on it; the moments alone, where nothing was heard."""
     curve = view.curve.within(view.span) if view.curve is not None else None
     if curve is not None and len(curve.values):
@@ -133,12 +133,13 @@ def _show_energy(axes: Axes, view: View, config: MoiConfig) -> None:
     _write_numbers(axes, view, lambda _: 0.7, 1.1)
 
 
-def _show_curve(axes: Axes, view: View, curve: Curve, config: MoiConfig) -> None:
+def _show_curve(axes: Axes, view: View, curve: Curve, config: Config) -> None:
     quiet(axes, "left")
-    axes.set_ylabel("energy (s.d.)", fontsize=9)
+    terms = terms_of(config)
+    axes.set_ylabel(f"{terms.name} ({terms.short_unit})", fontsize=9)
     ranked = any(moment.prominence is not None for moment in view.moments)
     said = (MOMENTS_CAPTION + PROMINENCE_CAPTION * ranked) * bool(view.moments)
-    caption(axes, CURVE_CAPTION + said)
+    caption(axes, f"{terms.meaning}, in {terms.unit} {terms.reference}{said}")
     _draw_curve(axes, curve)
     low, high = float(curve.values.min()), float(curve.values.max())
     few = len(view.moments) <= _FEW
@@ -156,13 +157,13 @@ def _show_curve(axes: Axes, view: View, curve: Curve, config: MoiConfig) -> None
     room = max(high - low, 2 * config.min_prominence)
     axes.set_ylim(low - 0.05 * room, low + room * (1.3 if view.numbers else 1.1))
     if not view.moments:
-        said = f"no moment: no peak rises by {config.min_prominence:g} or more"
+        said = f"no moment: no peak rises by {config.min_prominence:g} {terms.short_unit} or more"
         axes.text(0.5, 0.8, said, transform=axes.transAxes, ha="center", color=PALE, fontsize=11)
     _write_numbers(axes, view, curve.at, low + 1.2 * room)
 
 
-def _show_spectrogram(axes: Axes, view: View, config: MoiConfig) -> None:
-    show_spectrogram(axes, view.spectrogram, config)
+def _show_spectrogram(axes: Axes, view: View, _config: Config) -> None:
+    show_spectrogram(axes, view.spectrogram)
     quiet(axes, "left")
     caption(axes, SPECTROGRAM_CAPTION)
     for moment in view.moments if len(view.moments) <= _FEW else ():
@@ -176,7 +177,8 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
         return
     whole = len(curve.values) // size * size
     groups = curve.values[:whole].reshape(-1, size)
-    times = curve.seconds[:whole:size] + (size - 1) / 2 * curve.step_seconds
+    first = curve.start_seconds + (size - 1) / 2 * curve.step_seconds
+    times = first + np.arange(len(groups)) * size * curve.step_seconds
     axes.fill_between(times, groups.min(1), groups.max(1), color=INK, linewidth=0, alpha=0.35)
 
 
@@ -211,7 +213,7 @@ def _lanes(actions: Sequence[Action], span: Span) -> list[list[Action]]:
     return lanes
 
 
-def _show_actions(axes: Axes, view: View, _config: MoiConfig) -> None:
+def _show_actions(axes: Axes, view: View, _config: Config) -> None:
     lanes, span = _lanes(view.actions, view.span), view.span
     quiet(axes)
     axes.set_ylim(len(lanes), 0)

@@ -18,9 +18,9 @@ from replai.core.seeding import generator
 from replai.media.audio import audio_blocks
 from replai.media.container import open_media
 from replai.media.probe import MediaFacts, probe
+from sharder.detectors import Config, detector_of
 from sharder.inspect.closeup import Closeup, read_closeup
-from sharder.inspect.hearing import Curve, hear
-from sharder.moi import MoiConfig
+from sharder.inspect.hearing import LOG_MEL, Curve, curve_of
 
 BOX = 300
 """Frames are read to fit in a square of so many pixels."""
@@ -79,17 +79,18 @@ def draw(index: DatasetIndex, most: int, seed: int) -> list[Place]:
     ]
 
 
-def open_segment(place: Place, rate_hz: int) -> Opened:
+def open_segment(place: Place) -> Opened:
     """The record of the segment, and how loud it is. UserError if its shard cannot be had."""
     try:
         record, media = read_segment(place)
-        power = _power(audio_blocks(media, rate_hz)) if record.has_audio else None
+        blocks = audio_blocks(media, LOG_MEL.sample_rate_hz)
+        power = _power(blocks) if record.has_audio else None
         return Opened(place, record, power)
     except SampleError as error:
         return Opened(place, None, None, str(error))
 
 
-def show_segment(place: Place, seed: int, config: MoiConfig) -> Shown:
+def show_segment(place: Place, seed: int, config: Config) -> Shown:
     """A close look at one random moment of the segment, at an action where it has none.
 
     Raises SampleError if the segment is damaged.
@@ -98,10 +99,11 @@ def show_segment(place: Place, seed: int, config: MoiConfig) -> Shown:
     facts = probe(media)
     seconds, prominence, what = _chosen(record, facts, seed, place.number)
     curve = None
-    if record.has_audio:
-        curve = hear(audio_blocks(media, config.sample_rate_hz), config).curve
+    if facts.audio is not None:
+        detector = detector_of(config, facts.audio.sample_rate_hz)
+        curve = curve_of(audio_blocks(media, detector.sample_rate_hz), detector)
     with open_media(media) as opened:
-        closeup = read_closeup(opened, facts, seconds, 1, BOX, config.sample_rate_hz)
+        closeup = read_closeup(opened, facts, seconds, 1, BOX)
     return Shown(record, closeup, prominence, curve, what)
 
 

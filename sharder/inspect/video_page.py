@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from replai.core.record import Action, Moment
+from sharder.detectors import Config, terms_of
 from sharder.inspect import page
+from sharder.inspect.hearing import LOG_MEL
 from sharder.inspect.ink import Picture, clock, jpeg, png, stacked
 from sharder.inspect.looking import Found, Look
 from sharder.inspect.moment_picture import Strip, moment_picture
 from sharder.inspect.overview_picture import overview_picture
 from sharder.inspect.page import Pages
 from sharder.inspect.sound import wav
-from sharder.moi import MoiConfig
 from sharder.segments import SegmentConfig
 
 _STRIPS_IN_PICTURE = 3
 _METHOD = (
-    "When hands do something, it can be heard. A moment of interaction is a prominent peak in the "
-    "energy of the sound: a vertical edge in its spectrogram. No label is needed to find it.",
+    "When hands do something, it can be heard. A moment of interaction is a prominent peak in "
+    "{meaning}: a vertical edge in the spectrogram. No label is needed to find it.",
     "The frames just before a moment and those just after it show what the interaction changed. "
     "0.1 s on either side of it is left out.",
     "From many such moments the encoders learn two things: which sound belongs to which frames "
@@ -26,27 +27,30 @@ _METHOD = (
 )
 _STRIP = (
     "Each strip: four frames of the clip before and four of the clip after, on lines to their "
-    "times in the 2 s of sound around the moment. Black curve: the energy of the sound; red "
-    "dot: the moment t. Clips and sound are the windows that a model is given."
+    "times in the 2 s of sound around the moment. Black curve: {meaning}; "
+    "red dot: the moment t. Clips and sound are the windows that a model is given."
 )
 
 
-def video_pages(look: Look, config: MoiConfig) -> Pages:
+def video_pages(look: Look, config: Config) -> Pages:
     """The page of one source, and a picture: the overview and the first few strips."""
     found = look.found
     curve = found.hearing.curve if found.hearing else None
     views = [overview_picture(view, config) for view in look.views]
     strips = [
-        Strip(closeup, moment.prominence, curve, f"{number}: t = {moment.seconds:.2f} s")
+        Strip(
+            closeup, moment.prominence, curve, found.unit, f"{number}: t = {moment.seconds:.2f} s"
+        )
         for number, (closeup, moment) in enumerate(
             zip(look.closeups, found.shown, strict=True), start=1
         )
     ]
-    pictures = [moment_picture(strip, config) for strip in strips]
+    pictures = [moment_picture(strip) for strip in strips]
+    method = [line.format(meaning=terms_of(config).meaning) for line in _METHOD]
     sections = [
         page.paragraph(_headline(found)),
         *(page.figure(png(v), "png", s.title) for v, s in zip(views, look.views, strict=True)),
-        page.section("What it shows", page.numbered(_METHOD)),
+        page.section("What it shows", page.numbered(method)),
         *_moments(look, strips, pictures, config),
         page.section("The file", page.table(_facts(found, config))),
     ]
@@ -77,7 +81,7 @@ def _length(found: Found) -> str:
 
 
 def _moments(
-    look: Look, strips: Sequence[Strip], pictures: Sequence[Picture], config: MoiConfig
+    look: Look, strips: Sequence[Strip], pictures: Sequence[Picture], config: Config
 ) -> Iterator[str]:
     found = look.found
     if not found.moments:
@@ -88,34 +92,28 @@ def _moments(
     title = f"{len(found.shown)} of {len(found.moments)} moments" if several else "The moments"
     which = "" if not several else "the most prominent, " if ranked else "evenly drawn, "
     cards = (
-        _card(number, moment, strip, picture, found, config)
+        _card(number, moment, strip, picture, found)
         for number, (moment, strip, picture) in enumerate(
             zip(found.shown, strips, pictures, strict=True), start=1
         )
     )
     title = f"{title}{': ' if which else ''}{which}{'in order of time' if which else ''}"
-    yield page.section(title, page.paragraph(_STRIP, note=True), *cards)
+    said = _STRIP.format(meaning=terms_of(config).meaning)
+    yield page.section(title, page.paragraph(said, note=True), *cards)
 
 
-def _card(
-    number: int,
-    moment: Moment,
-    strip: Strip,
-    picture: Picture,
-    found: Found,
-    config: MoiConfig,
-) -> str:
+def _card(number: int, moment: Moment, strip: Strip, picture: Picture, found: Found) -> str:
     heading = f"t = {moment.seconds:.2f} s"
     if found.facts.duration_seconds >= 180:
         heading += f" ({clock(moment.seconds)})"
-    if moment.prominence is not None:
-        heading += f", prominence {moment.prominence:.1f}"
+    if strip.said_prominence:
+        heading += f", {strip.said_prominence}"
     samples = strip.closeup.samples
     return page.card(
         heading,
         labels_at(found.actions, moment.seconds),
         jpeg(picture),
-        wav(samples, config.sample_rate_hz) if len(samples) else None,
+        wav(samples, LOG_MEL.sample_rate_hz) if len(samples) else None,
         strip.sound_edges,
         note=strip.closeup.problem or _near_an_end(moment, found),
         number=number,
@@ -132,19 +130,19 @@ def _near_an_end(moment: Moment, found: Found) -> str:
     )
 
 
-def _why_none(found: Found, config: MoiConfig) -> str:
+def _why_none(found: Found, config: Config) -> str:
     if found.problem:
         return (
             f"There is nothing to hear ({found.problem}). Bring times of your own: --moments FILE, "
             "with the columns video_id and seconds."
         )
     return (
-        f"No peak of the energy rises {config.min_prominence:g} standard deviations above its "
+        f"No peak of the curve rises {config.min_prominence:g} {terms_of(config).unit} above its "
         "surroundings. Lower --min-prominence, or bring times of your own with --moments FILE."
     )
 
 
-def _facts(found: Found, config: MoiConfig) -> Iterator[tuple[str, object]]:
+def _facts(found: Found, config: Config) -> Iterator[tuple[str, object]]:
     facts = found.facts
     yield "file", found.source.url
     yield "container", facts.container
@@ -164,4 +162,4 @@ def _facts(found: Found, config: MoiConfig) -> Iterator[tuple[str, object]]:
     yield "moments", len(found.moments)
     if found.actions:
         yield "labelled actions", len(found.actions)
-    yield "least prominence", config.min_prominence
+    yield "least prominence", f"{config.min_prominence:g} {terms_of(config).unit}"

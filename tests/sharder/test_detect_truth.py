@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sharder.bursts import BurstConfig
-from sharder.detect import Config, detect_in_source
+from sharder.detect import detect_in_source
+from sharder.detectors import Config
 from sharder.moi import MoiConfig
 from sharder.sources import Source
 from sharder.world import WorldSettings

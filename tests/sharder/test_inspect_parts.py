@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,33 +15,41 @@ from numpy.typing import NDArray
 
 from replai.core.record import Action, Moment
 from replai.core.timeline import Span
-from replai.media.audio import audio_blocks
 from replai.media.container import open_media
 from replai.media.probe import probe
+from sharder.bursts import BurstConfig
+from sharder.detect import detect_in_source
+from sharder.detectors import Config
 from sharder.inspect.closeup import read_closeup, read_picture
-from sharder.inspect.hearing import MOST_COLUMNS, Curve, _Pool, hear
+from sharder.inspect.hearing import LOG_MEL, MOST_COLUMNS, Curve, _Pool, pooled_spectrogram
 from sharder.inspect.ink import band_of, clock, spread
+from sharder.inspect.looking import Given, look_at
 from sharder.inspect.overview_picture import _lanes, shortened
 from sharder.inspect.sound import loudness_db, wav
 from sharder.inspect.view import chosen, strongest_stretch
-from sharder.moi import MoiConfig, detect_moments
-from tests.replai.media.synthetic import number
-from tests.sharder.conftest import CHIRPS
-
-CONFIG = MoiConfig()
+from sharder.moi import MoiConfig
+from sharder.sources import find_sources
+from tests.replai.media.synthetic import encoded, number
+from tests.sharder.conftest import CHIRPS, RECIPE
 
 
 def moment(seconds: float, prominence: float | None) -> Moment:
     return Moment(seconds=seconds, prominence=prominence)
 
 
-def test_a_hearing_has_the_detectors_moments(media: dict[str, bytes]) -> None:
-    hearing = hear(audio_blocks(media["chirping"]), CONFIG)
-    assert list(hearing.moments) == detect_moments(audio_blocks(media["chirping"]), CONFIG)
-    assert len(hearing.moments) == len(CHIRPS)
-    for found in hearing.moments:  # each stands on its peak
-        near = hearing.curve.within(Span(found.seconds - 0.04, found.seconds + 0.04))
-        assert hearing.curve.at(found.seconds) == near.values.max()
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("config", [BurstConfig(), BurstConfig(min_prominence=0.3), MoiConfig()])
+def test_the_same_moments_as_detect(config: Config, rate: int, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, num_frames=0, audio_rate_hz=rate, audio_seconds=8.0)
+    (tmp_path / "s.m4a").write_bytes(encoded(recipe))
+    (source,) = find_sources([str(tmp_path / "s.m4a")], with_audio_files=True)
+    found = look_at(source, Given(), config, 1).found
+    assert found.moments == detect_in_source(source, config).moments
+    hearing = found.hearing
+    assert hearing is not None and len(found.moments) >= len(CHIRPS)
+    for moment in found.moments:  # each stands on its peak
+        near = hearing.curve.within(Span(moment.seconds - 0.02, moment.seconds + 0.02))
+        assert hearing.curve.at(moment.seconds) == near.values.max()
     loudest = hearing.spectrogram.values.max(1).argmax() / len(hearing.spectrogram.values)
     span = hearing.spectrogram.span
     at = span.start_seconds + loudest * span.duration_seconds
@@ -52,7 +62,8 @@ def test_a_pool_holds_means(sizes: list[int]) -> None:
     pool = _Pool(16, 3)
     starts = np.cumsum([0, *sizes[:-1]])
     blocks = [frames[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    assert all(a is b for a, b in zip(pool.passing(blocks), blocks, strict=True))
+    for block in blocks:
+        pool.add(block)
     columns, size = pool.columns()
     assert 8 <= len(columns) <= 16 or size == 1
     assert len(columns) == len(frames) // size
@@ -63,15 +74,16 @@ def test_a_pool_holds_means(sizes: list[int]) -> None:
 
 def test_a_day_of_sound_is_a_picture() -> None:
     pool, block = _Pool(MOST_COLUMNS, 2), np.zeros((10_000, 2), np.float32)
-    for _ in pool.passing([block] * 864):
+    for _ in range(864):
+        pool.add(block)
         assert len(pool._columns) <= MOST_COLUMNS and len(pool._waiting) < 2 * len(block)
 
 
 def test_a_closeup_shows_the_right_frames(media: dict[str, bytes]) -> None:
     facts = probe(media["chirping"])  # 10 frames a second, numbered
     with open_media(io.BytesIO(media["chirping"])) as opened:
-        late = read_closeup(opened, facts, 4.51, 4, 64, 16000)
-        early = read_closeup(opened, facts, 1.51, 2, 64, 16000)
+        late = read_closeup(opened, facts, 4.51, 4, 64)
+        early = read_closeup(opened, facts, 1.51, 2, 64)
         picture = read_picture(opened, facts, 6.05, 64)
     assert [number(frame) for frame in late.before] == [39, 40, 42, 43]
     assert [number(frame) for frame in late.after] == [46, 47, 49, 50]
@@ -134,10 +146,10 @@ def test_words_that_do_not_fit_are_cut() -> None:
 
 
 def test_frequencies_lie_on_their_bands() -> None:
-    places: NDArray[np.float64] = band_of(np.array([100, 1000, 4000, 7500]), CONFIG)
-    assert np.all(np.diff(places) > 0) and places[0] > 0 and places[-1] < CONFIG.num_bands
+    places: NDArray[np.float64] = band_of(np.array([100, 1000, 4000, 7500]))
+    assert np.all(np.diff(places) > 0) and places[0] > 0 and places[-1] < LOG_MEL.num_bands
     tone = np.sin(2 * np.pi * 1000 * np.arange(32000) / 16000).astype(np.float32)
-    loudest = hear([tone], CONFIG).spectrogram.values.mean(0).argmax()
+    loudest = pooled_spectrogram([tone]).values.mean(0).argmax()
     assert abs(loudest + 0.5 - places[1]) <= 1.0
 
 

@@ -23,6 +23,10 @@ noise = partial(hits.noise, rate=RATE)
 with_hits = partial(hits.with_hits, rate=RATE)
 
 
+def curve_of(blocks: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.concatenate([np.empty(0, np.float32), *energy_curve(blocks, CONFIG)])
+
+
 def seconds_of(samples: NDArray[np.float32], config: MoiConfig = CONFIG) -> list[float]:
     return [m.seconds for m in detect_moments([samples], config)]
 
@@ -79,7 +83,7 @@ def test_one_hit_in_a_sound_shorter_than_the_normalisation_window() -> None:
 def test_chunking_changes_no_bit(cuts: list[int], seconds: float) -> None:
     samples = with_hits(noise(14), hit_times(14))[: int(seconds * RATE)]
     pieces = np.split(samples, sorted(min(c, len(samples)) for c in cuts))
-    np.testing.assert_array_equal(energy_curve(pieces, CONFIG), energy_curve([samples], CONFIG))
+    np.testing.assert_array_equal(curve_of(pieces), curve_of([samples]))
     assert detect_moments(pieces, CONFIG) == detect_moments([samples], CONFIG)
 
 
@@ -87,7 +91,7 @@ def test_chunking_changes_no_bit(cuts: list[int], seconds: float) -> None:
 def test_chunks_of_one_size_change_no_bit(size: int) -> None:
     samples = with_hits(noise(7), hit_times(7))[: 3 * RATE if size == 1 else None]
     pieces = [samples[at : at + size] for at in range(0, len(samples), size)]
-    np.testing.assert_array_equal(energy_curve(pieces, CONFIG), energy_curve([samples], CONFIG))
+    np.testing.assert_array_equal(curve_of(pieces), curve_of([samples]))
 
 
 def test_the_curve_equals_a_frame_by_frame_computation() -> None:
@@ -107,7 +111,7 @@ def test_the_curve_equals_a_frame_by_frame_computation() -> None:
         deviation = np.maximum(ends[0].std(0), 0.1) * (1 - part)
         deviation += np.maximum(ends[1].std(0), 0.1) * part
         expected.append(((row - mean) / deviation).mean())
-    np.testing.assert_allclose(energy_curve([samples], CONFIG), expected, atol=2e-4)
+    np.testing.assert_allclose(curve_of([samples]), expected, atol=2e-4)
 
 
 def test_moments_do_not_depend_on_what_is_far_away() -> None:
