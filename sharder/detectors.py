@@ -80,12 +80,15 @@ def terms_of(config: Config) -> Terms:
             meaning="the energy of the sound",
             unit="standard deviations",
             short_unit="s.d.",
-            reference="of the 10 s around",
+            reference=f"of the {config.norm_window_seconds:g} s around",
         )
     return Terms(
         name="rise",
         meaning="how much of the spectrum rises at once",
         unit="dB",
         short_unit="dB",
-        reference="above the background of the 10 s around",
+        reference=(
+            f"above the background of the {config.norm_window_seconds:g} s around, "
+            f"{config.most_rise_db:g} at most"
+        ),
     )

@@ -75,8 +75,8 @@ def hear(sound: Callable[[int], Blocks], native_rate_hz: int, config: Config) ->
     """The picture and the moments of a sound, in two passes; its first sample is at 0 s.
 
     `sound`: sample rate in Hz → the sound at that rate, float32 [n] blocks, mono. The moments are
-    those of `sharder detect`. Memory: the curve (375 values a second at most, 65 MB for 12 h) and
-    at most MOST_COLUMNS columns, however long the sound.
+    those of `sharder detect`. Memory: at most MOST_COLUMNS columns, however long the sound, and the
+    curve: 375 values a second at most, 65 MB for 12 h (twice that while it is joined).
     """
     detector = detector_of(config, native_rate_hz)
     curve = curve_of(sound(detector.sample_rate_hz), detector)

@@ -40,7 +40,7 @@ _FEW = 60
 """So many moments have room for thick lines."""
 _LETTER_INCHES = 0.066
 _NUMBER_INCHES = 0.24
-_POINTS = 3000
+_POINTS = 8000
 """Past these, the curve is drawn as the band between its lowest and highest values."""
 
 MOMENTS_CAPTION = "; red: moments"
@@ -179,7 +179,7 @@ def _draw_curve(axes: Axes, curve: Curve) -> None:
     groups = curve.values[:whole].reshape(-1, size)
     first = curve.start_seconds + (size - 1) / 2 * curve.step_seconds
     times = first + np.arange(len(groups)) * size * curve.step_seconds
-    axes.fill_between(times, groups.min(1), groups.max(1), color=INK, linewidth=0, alpha=0.35)
+    axes.fill_between(times, groups.min(1), groups.max(1), color=INK, linewidth=0.5, alpha=0.5)
 
 
 def _write_numbers(

@@ -162,4 +162,5 @@ def _facts(found: Found, config: Config) -> Iterator[tuple[str, object]]:
     yield "moments", len(found.moments)
     if found.actions:
         yield "labelled actions", len(found.actions)
-    yield "least prominence", f"{config.min_prominence:g} {terms_of(config).unit}"
+    if found.unit:
+        yield "least prominence", f"{config.min_prominence:g} {terms_of(config).unit}"

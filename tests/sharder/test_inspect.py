@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import shutil
 import sys
 import wave
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sharder.inspect.page import _SCRIPT
+from sharder.timestamps import read_moments
 from tests.replai.media.synthetic import chirp
 from tests.sharder.command import Outcome, files_below
 from tests.sharder.conftest import CHIRPS, Run
@@ -107,6 +109,40 @@ def test_a_video(run: Run, media: dict[str, bytes], tmp_path: Path) -> None:
         assert samples.shape == (32000,)
         peak = np.correlate(samples, chirp(16000)).argmax() / 16000
         assert peak == pytest.approx(1.0, abs=0.05)  # the chirp starts about a second in
+
+
+SAID = {
+    "bursts": ("how much of the spectrum rises at once", r"prominence \d\.\d dB"),
+    "paper": ("the energy of the sound", r"prominence \d\.\d s\.d\."),
+}
+
+
+@pytest.mark.parametrize("detector", SAID)
+def test_the_moments_of_detect(run: Run, videos: Path, tmp_path: Path, detector: str) -> None:
+    options = ("--detector", detector, "--min-prominence", "0.6")
+    found = tmp_path / "m.parquet"
+    done(run("detect", videos / "a.mp4", "-o", found, "--workers", "1", *options))
+    done(
+        run(
+            "inspect",
+            videos / "a.mp4",
+            "-o",
+            tmp_path / "a.html",
+            "--moments-shown",
+            "99",
+            *options,
+        )
+    )
+    done(run("inspect", videos / "a.mp4", "-o", tmp_path / "b.html", "--moments", found))
+    page, given = parsed(tmp_path / "a.html"), parsed(tmp_path / "b.html")
+    times = [f"t = {moment.seconds:.2f} s" for moment in read_moments(str(found))["a"]]
+    headings = [word for word in page.words if word.startswith("t = ")]
+    assert [heading.split(",")[0] for heading in headings] == times
+    meaning, prominence = SAID[detector]
+    assert page.text.count(meaning) == 2
+    assert all(re.search(prominence + "$", heading) for heading in headings)
+    theirs = [word for word in given.words if word.startswith("t = ")]
+    assert all(re.search(r"prominence \d\.\d$", heading) for heading in theirs)  # unit unknown
 
 
 def test_moments_of_ones_own(run: Run, videos: Path, tmp_path: Path) -> None:
