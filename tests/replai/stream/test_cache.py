@@ -433,10 +433,14 @@ def server(small_root: Path) -> Iterator[RangeServer]:
 def stream_of(
     url: str, workers: int, folder: Path | str = "", num_epochs: int | None = 2
 ) -> AVStream:
+    config = StreamConfig(
+        num_workers=workers,
+        cache=CacheConfig(folder=str(folder)),
+        retry=RetryConfig(hedge_seconds=0.0),  # requests are counted
+    )
     return AVStream(
         open_index(url), VIEWS, sampling=SamplingConfig(), crop=CROP, batch_size=4,
-        num_epochs=num_epochs, seed=5,
-        config=StreamConfig(num_workers=workers, cache=CacheConfig(folder=str(folder))),
+        num_epochs=num_epochs, seed=5, config=config,
     )  # fmt: skip
 
 
