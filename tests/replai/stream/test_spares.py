@@ -94,8 +94,8 @@ def test_blanks(k: int) -> None:
     assert first.visit.place == padding
     shapes = {name: (view.shape, view.dtype) for name, view in first.visit.views.items()}
     assert shapes == {
-        "before": ((k, 8, 32, 32, 3), np.uint8),
-        "after": ((k, 4, 32, 32, 3), np.uint8),
+        "before": ((k, 3, 8, 32, 32), np.uint8),
+        "after": ((k, 3, 4, 32, 32), np.uint8),
         "audio": ((k, 1, 16000), np.float32),
     }
     assert not any(view.any() for view in first.visit.views.values())
