@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test readers-test lint bench clean
 
 # The main job on small data made here: videos, moments, shards, training, probe, report.
 demo: $(READY)
@@ -12,6 +12,11 @@ demo: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest
+
+# Our shards, opened by Energon, Hugging Face datasets and others, in an environment of their own.
+readers-test: $(READY)
+	$$($(BIN)/python -m tools.environment .venv-peers-readers tests/readers/requirements.txt) \
+	    -m pytest tests/readers
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -21,8 +21,8 @@ from sharder.detectors import Config
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.make_world import make_world
 from sharder.moi import MoiConfig
-from sharder.pack import PackConfig
 from sharder.pack import pack as pack_dataset
+from sharder.plan import PackConfig
 from sharder.report import console
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources, only_named
@@ -185,6 +185,10 @@ def pack(
     margin_seconds: Annotated[float, typer.Option(help="Furthest reach of any view.")] = 1.1,
     samples_per_shard: int = 500,
     split: Annotated[str, typer.Option(help="Prefix of the shards' names.")] = "train",
+    append: Annotated[bool, typer.Option(help="Add new videos to a finished dataset.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the plan and its cost; write nothing.")] = (
+        False
+    ),
     workers: Workers = ALL_CORES,
 ) -> None:
     """Pack untrimmed videos, moments and annotations into a dataset root."""
@@ -217,6 +221,8 @@ def pack(
         ),
         workers,
         command=shlex.join(["sharder", *sys.argv[1:]]),
+        append=append,
+        dry_run=dry_run,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -70,13 +70,6 @@ def read_part(root: str, name: str) -> Part | None:
         rows=tuple(IndexRow(**row) for row in fields["rows"]),
         skipped=tuple((key, reason) for key, reason in fields["skipped"]),
     )
-
-
-def remove_parts(root: str, names: Sequence[str]) -> None:
-    """Takes away the part files of the shards `names`: the root is finished, or given up."""
-    storage.remove_files([_part_url(root, name) for name in names])
-    if storage.is_local(root):
-        shutil.rmtree(storage.local_path(storage.join(root, PARTS_NAME)), ignore_errors=True)
 
 
 def sweep(root: str) -> None:

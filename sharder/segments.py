@@ -120,10 +120,18 @@ def spread_over_shards(
     """The plan: which segments, in which order, make which shard.
 
     The order is a seeded shuffle of all segments of all videos, so that somebody who reads the
-    shards from front to back also sees a mix.
+    shards from front to back also sees a mix. One with a moment and one with an action come first:
+    there are readers who take the fields of all samples from the first few.
     """
     order = generator(seed, 0, 0, "shards").permutation(len(segments))
     shuffled = [segments[i] for i in order]
+    for telling in (
+        next((s for s in shuffled if s.actions), None),
+        next((s for s in shuffled if s.moments), None),
+    ):
+        if telling is not None:
+            shuffled.remove(telling)
+            shuffled.insert(0, telling)
     return [
         tuple(shuffled[i : i + samples_per_shard])
         for i in range(0, len(shuffled), samples_per_shard)

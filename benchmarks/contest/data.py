@@ -22,7 +22,8 @@ from sharder.detect import detect
 from sharder.encode import TranscodeProfile
 from sharder.make_world import make_world
 from sharder.moi import MoiConfig
-from sharder.pack import PackConfig, pack
+from sharder.pack import pack
+from sharder.plan import PackConfig
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments

@@ -2,6 +2,9 @@
 
 ROOT/index.parquet   a row a sample: where its bytes lie, what the plan must know of it
 ROOT/shards.json     a wids index plus our header; written last
+
+A root grows at its end only: the index is written before `shards.json` and read after it, so that
+whoever reads while something is appended sees the dataset of before or the one of after.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -62,10 +65,16 @@ class Header:
     verbs: dict[str, str]
     """Class id (as text) → name, of the verb classes that the annotations know."""
     nouns: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+    """What all samples were made with; what is appended must be made with the same."""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """Digest → command of each pack that this dataset is made of, in their order."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """What `annotations`, `verb classes` and `noun classes` were read from."""
 
     def to_fields(self) -> dict[str, Any]:
         """As plain JSON fields."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -120,8 +129,9 @@ def _arrived(
 def open_index(root: str) -> DatasetIndex:
     """Opens the dataset at URL `root`.
 
-    Raises UserError where there is no dataset, an unfinished one, one of a newer schema, or one
-    whose index is not the index that `shards.json` was written with.
+    The index may hold more rows than `shards.json` tells of: what is being appended is not yet
+    part of the dataset. Raises UserError where there is no dataset, an unfinished one, one of a
+    newer schema, or one whose index is not the index that `shards.json` was written with.
     """
     fields_ = _read_header_fields(root)
     ours = fields_.get("replai")
@@ -134,6 +144,7 @@ def open_index(root: str) -> DatasetIndex:
         )
     header, shards = _header(root, fields_)
     table = decode_table(storage.read_bytes(storage.join(root, INDEX_NAME)))
+    table = table.slice(0, header.num_samples)
     if dataset_hash(table) != header.dataset_hash or table.num_rows != header.num_samples:
         raise UserError(f"{root}: {INDEX_NAME} and {HEADER_NAME} disagree; run the pack again")
     return DatasetIndex(
@@ -150,7 +161,10 @@ def _header(root: str, fields_: dict[str, Any]) -> tuple[Header, list[tuple[str,
     """Our header, and (name, size in bytes) of each shard."""
     try:
         shards = [(str(shard["url"]), int(shard["filesize"])) for shard in fields_["shardlist"]]
-        return Header(**fields_["replai"]), shards
+        header = Header(**fields_["replai"])
+        if header.num_samples < 0:
+            raise ValueError(f"{header.num_samples} samples")
+        return header, shards
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{root}/{HEADER_NAME} is damaged ({error}); pack it again") from None
 
@@ -194,9 +208,9 @@ def decode_table(data: bytes) -> pa.Table:
 def dataset_hash(table: pa.Table) -> str:
     """sha256 over all columns: the samples' bytes, their order, and what decides who qualifies."""
     digest = hashlib.sha256()
-    for field in SCHEMA:
-        column = table.column(field.name)
-        if pa.types.is_string(field.type):
+    for one in SCHEMA:
+        column = table.column(one.name)
+        if pa.types.is_string(one.type):
             digest.update(_lines(column))
         else:
             digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())

@@ -7,6 +7,7 @@ environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, AWS_PROFILE …) or ~/.aws.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import uuid
@@ -122,9 +123,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def exists(url: str) -> bool:
-    """Whether a file or folder stands at `url`."""
+    """Whether a file or folder stands at `url` now."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
+        fs.invalidate_cache()  # what a listing of some time ago told
         return bool(fs.exists(path))
 
 
@@ -195,6 +197,22 @@ def write_bytes(url: str, data: bytes) -> None:
             return
         fs, path = filesystem(url)
         fs.pipe_file(path, data)
+
+
+def create_bytes(url: str, data: bytes) -> bool:
+    """Writes `url` if nothing is there yet; False if something is. Of many callers one succeeds,
+    where the store knows conditional writes (S3: If-None-Match)."""
+    fs, path = filesystem(url)
+    with naming_store_errors(url):
+        try:
+            fs.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what s3fs makes of a condition that does not hold
+                raise
+            return False
+    return True
 
 
 def write_local_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:

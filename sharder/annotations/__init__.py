@@ -8,6 +8,7 @@ files.py      the file's format, told from the file itself → its reader
     companion.py              lists that stand beside the actions
     tables.py json_items.py   CSV rows with their lines; a JSON file piece by piece
 check.py      labels, sources, lengths → the actions to pack, and findings.py: what is wrong
+  listing.py  annotation-findings.csv
 """
 
 from sharder.annotations.check import check, plain_id

@@ -52,7 +52,7 @@ def check(
         verbs=annotations.verbs,
         nouns=annotations.nouns,
         findings=tuple(findings),
-        num_labels=len(annotations.labels),
+        labels=annotations.labels,
         files=annotations.files,
     )
 

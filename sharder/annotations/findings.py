@@ -1,9 +1,7 @@
-"""What is wrong with labelled actions: counted, told and listed."""
+"""What is wrong with labelled actions: counted and told."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -50,9 +48,15 @@ class CheckedAnnotations:
     verbs: Classes = field(default_factory=Classes)
     nouns: Classes = field(default_factory=Classes)
     findings: tuple[Finding, ...] = ()
-    num_labels: int = 0
+    labels: tuple[Label, ...] = ()
+    """All that were looked at."""
     files: tuple[str, ...] = ()
     """What was read."""
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels were looked at."""
+        return len(self.labels)
 
     @property
     def counts(self) -> dict[Kind, int]:
@@ -72,19 +76,3 @@ class CheckedAnnotations:
         for kind, count in self.counts.items():
             first = next(finding for finding in self.findings if finding.kind is kind)
             yield f"  {count} {kind}; the first: {first}"
-
-    def findings_csv(self) -> str:
-        """All findings as CSV, a row each."""
-        sink = io.StringIO()
-        writer = csv.writer(sink, lineterminator="\n")
-        writer.writerow(
-            ("finding", "where", "video_id", "start_seconds", "stop_seconds", "verb", "noun",
-             "detail")
-        )  # fmt: skip
-        for finding in self.findings:
-            label, action = finding.label, finding.label.action
-            writer.writerow(
-                (finding.kind.name, label.where, label.video_id, action.start_seconds,
-                 action.stop_seconds, action.verb, action.noun, finding.detail)
-            )  # fmt: skip
-        return sink.getvalue()

@@ -16,7 +16,7 @@ from sharder.inspect.ink import SOFTWARE
 from sharder.inspect.looking import Given, look_at
 from sharder.inspect.page import Pages
 from sharder.inspect.video_page import video_pages
-from sharder.pack import JOB_NAME
+from sharder.job import JOB_NAME
 from sharder.report import console
 from sharder.sources import Source, find_sources
 from sharder.timestamps import read_moments

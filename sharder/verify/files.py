@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, INDEX_NAME
+from sharder.job import JOB_NAME
 from sharder.verify.faults import Fault, Kind
 
 SHARDS_FOLDER = "shards/"
@@ -21,6 +22,13 @@ class RootFiles:
         self._names = _names(url)
         self.faults: list[Fault] = []
         """Of the files that were to be read, and could not be."""
+
+    @property
+    def growing(self) -> bool:
+        """Whether a pack is adding to the root, or has broken off."""
+        if self._names is None:
+            return storage.exists(storage.join(self._url, JOB_NAME))
+        return {HEADER_NAME, JOB_NAME} <= self._names
 
     def has(self, name: str) -> bool:
         """Whether the file is there; a store that does not list is taken to have all."""

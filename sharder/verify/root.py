@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from replai.core.errors import UserError
-from replai.core.index import HEADER_NAME, INDEX_NAME, decode_table
+from replai.core.index import HEADER_NAME, INDEX_NAME, Header, decode_table
 from sharder.verify.energon import ENERGON_FILES, energon_faults
 from sharder.verify.faults import Fault
 from sharder.verify.files import RootFiles, missing
@@ -37,6 +37,8 @@ class Root:
     table: pa.Table | None
     """The index, sorted by shard; None where there is none."""
     faults: tuple[Fault, ...]
+    growing: bool = False
+    """Whether something is being added; what is beyond shards.json is then no part of it."""
 
     def rows_of(self, number: int) -> slice | None:
         """The rows of a shard in `table`."""
@@ -61,6 +63,9 @@ def open_root(url: str) -> Root:
     header = files.read(HEADER_NAME)
     listing = read_listing(header) if header is not None else Listing()
     table, faults = _read_index(files)
+    growing = files.growing
+    if growing and table is not None:
+        table = _finished(table, listing.header)
     if table is not None and listing.header is not None:
         faults += header_faults(listing.header, table)
     if table is not None and listing.shards:
@@ -69,7 +74,7 @@ def open_root(url: str) -> Root:
     names = [name for shard in listed for name in (shard.name, shard.idx_name)]
     gone = [name for name in names if not files.has(name)]
     faults += [missing(name) for name in gone]
-    if listed and len(listed) == len(listing.shards):
+    if listed and len(listed) == len(listing.shards) and not growing:
         faults += files.unlisted(names)
         faults += _energon_faults(files, listed, table)
     return Root(
@@ -77,6 +82,7 @@ def open_root(url: str) -> Root:
         frozenset(gone),
         None if table is None else table.sort_by("shard"),
         (*files.faults, *listing.faults, *faults),
+        growing,
     )
 
 
@@ -88,6 +94,12 @@ def _read_index(files: RootFiles) -> tuple[pa.Table | None, list[Fault]]:
         return decode_table(data), []
     except UserError as error:
         return None, [index_fault(str(error))]
+
+
+def _finished(table: pa.Table, header: Header | None) -> pa.Table:
+    """The rows that shards.json tells of; what is being added comes behind them."""
+    told = header.num_samples if header else None
+    return table.slice(0, told) if isinstance(told, int) and told >= 0 else table
 
 
 def _energon_faults(

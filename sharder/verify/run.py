@@ -51,6 +51,8 @@ def verify(url: str, config: VerifyConfig, workers: int, command: str, json_url:
     report = Report(root=url, command=command, num_shards=len(root.shards))
     if json_url:
         storage.write_bytes(json_url, report.to_json())
+    if root.growing:
+        console.print(f"a pack that adds to {url} is under way or has broken off: read is what was")
     report.add(root.faults)
     tasks = drawn_tasks(root, config)
     shared = SharedTable(root.table) if root.table is not None else None

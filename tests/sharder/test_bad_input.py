@@ -169,8 +169,8 @@ def test_inspect(run: Run, place: Path, case: str) -> None:
     (place / "labels.csv").write_text(
         "video_id,start_seconds,stop_seconds,verb,noun\nchirping,1,2,open,door\n"
     )
-    (place / "unfinished").mkdir()
-    (place / "unfinished" / "job.json").write_text("{}")
+    (place / "unfinished" / "parts").mkdir(parents=True)
+    (place / "unfinished" / "parts" / "job.json").write_text("{}")
     refuses(run, place, ["inspect", "-o", "@out/page.html", *ONE, *arguments], named)
 
 

@@ -103,7 +103,7 @@ def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
     left = files_below(tmp_path)
-    assert "root/job.json" in left and "root/shards.json" not in left
+    assert "root/parts/job.json" in left and "root/shards.json" not in left
     assert len(parts(tmp_path)) < 17  # what was queued is not made any more
     assert_no_temporary_files(tmp_path)
 

@@ -20,8 +20,9 @@ from sharder import pack as pack_module
 from sharder import part as part_module
 from sharder.annotations import Annotations, read_annotations
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
-from sharder.pack import PackConfig, pack
+from sharder.pack import pack
 from sharder.part import make_shard
+from sharder.plan import PackConfig
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
@@ -114,7 +115,7 @@ def test_the_index_and_the_header_agree_with_the_tars(root: Path) -> None:
 def test_the_root_has_these_files_and_no_others(root: Path) -> None:
     shards = [f"shards/train-{n:06d}.tar" for n in range(3)]
     assert set(files_below(root)) == {
-        "README.md", "index.parquet", "job.json", "shards.json", "shards/", ".nv-meta/",
+        "README.md", "index.parquet", "shards.json", "shards/", ".nv-meta/",
         ".nv-meta/.info.json", ".nv-meta/dataset.yaml", ".nv-meta/split.yaml",
         *shards, *(f"{name}.idx" for name in shards),
     }  # fmt: skip

@@ -131,7 +131,7 @@ def test_what_is_wrong_is_counted_and_listed(run: Run, epic: Path, tmp_path: Pat
     ]  # fmt: skip
     card = (out / "README.md").read_text()
     assert "| of an unknown class: packed without its id | 1 |" in card
-    assert "Of 6 labelled actions, by name in `annotation-findings.csv`:" in card
+    assert "Labelled actions, by name in `annotation-findings.csv`:" in card
 
 
 def test_findings_come_before_any_video_is_opened(run: Run, tmp_path: Path) -> None:
@@ -189,3 +189,12 @@ def test_classes_made_from_names_say_so_in_the_card(run: Run, ego4d: Path, tmp_p
     card = (out / "README.md").read_text()
     assert "| verb classes | 1 (numbered in order of the names in fho_main.json) |" in card
     assert json.loads((out / "shards.json").read_text())["replai"]["schema_version"] == 2
+
+
+def test_full_videos_join_clips(run: Run, ego4d: Path, tmp_path: Path) -> None:
+    main, out = ego4d / "annotations" / "fho_main.json", tmp_path / "root"
+    arguments = ("--annotations", main, "--out", out, *OPTIONS)
+    assert run("pack", ego4d / "clips", *arguments).code == 0
+    assert run("pack", ego4d, *arguments, "--append").code == 0
+    assert actions(out) == sorted([(CLIP, 0.5, 1.5, 1, 1), (VIDEO, 2.5, 3.5, 1, 1)])
+    assert "| verb classes | 2 (fho_lta_taxonomy.json) |" in (out / "README.md").read_text()

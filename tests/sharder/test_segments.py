@@ -130,6 +130,18 @@ def test_the_plan_mixes_and_depends_on_the_seed() -> None:
     assert orders[0] != sorted(orders[0])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_moment_and_an_action_come_first(seed: int) -> None:
+    """Where only one segment of thirty has each."""
+    moments = [Moment(seconds=155.0, prominence=1.0)]
+    action = Action(
+        start_seconds=21.0, stop_seconds=22.0, verb="open", noun="door", verb_class=0, noun_class=0
+    )
+    segments = cut_video("v", "u", 300.0, moments, [action], SegmentConfig())
+    first, second = spread_over_shards(segments, 10, seed)[0][:2]
+    assert first.moments and second.actions
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -107,6 +107,16 @@ def test_index_of_another_dataset(root: Path, name: str) -> None:
         open_index(str(root))
 
 
+def test_rows_that_the_header_does_not_tell_of_do_not_count_yet(root: Path) -> None:
+    more = pa.concat_tables([TABLE, TABLE.slice(1, 1)])
+    (root / INDEX_NAME).write_bytes(encode_table(more))
+    assert open_index(str(root)).table == TABLE
+    for number in (-1, "3"):
+        write_header(root, {**FIELDS, "replai": {**FIELDS["replai"], "num_samples": number}})
+        with pytest.raises(UserError, match="is damaged"):
+            open_index(str(root))
+
+
 def test_rows_in_another_order(root: Path) -> None:
     assert dataset_hash(TABLE.take([1, 0, 2])) != dataset_hash(TABLE)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from replai.core.record import Action
 from sharder.annotations import Annotations, CheckedAnnotations, Classes, Label, check, plain_id
 from sharder.annotations.findings import Kind
+from sharder.annotations.listing import finding_rows, to_csv
 
 CLOSED = Classes({0: "open", 1: "shut"}, "the list", closed=True)
 
@@ -163,7 +164,7 @@ def test_findings_are_told_a_line_a_kind_and_listed_one_by_one() -> None:
         "  1 of videos that are not among the sources: left out; the first: file line 5: b "
         "1.00-2.00 s, open door",
     ]
-    rows = list(csv.DictReader(io.StringIO(found.findings_csv())))
+    rows = list(csv.DictReader(io.StringIO(to_csv(finding_rows(found)))))
     assert [(row["finding"], row["where"]) for row in rows] == [
         ("empty", "file line 3"), ("empty", "file line 4"), ("absent", "file line 5"),
     ]  # fmt: skip

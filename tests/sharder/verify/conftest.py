@@ -9,7 +9,8 @@ import pytest
 
 from sharder.annotations import Annotations
 from sharder.encode import TranscodeProfile
-from sharder.pack import PackConfig, pack
+from sharder.pack import pack
+from sharder.plan import PackConfig
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments

@@ -107,7 +107,8 @@ class Planted:
         parts = [part("train-000000", data, rows)]
         for path in sorted((self.root / "shards").glob("*.tar"))[1:]:
             parts.append(part(path.stem, path.read_bytes(), self.rows(len(parts))))
-        finish_root(str(self.root), parts, CheckedAnnotations(), "a profile", 0.5, "the command")
+        told = CheckedAnnotations()
+        finish_root(str(self.root), None, parts, told, "a profile", 0.5, {}, {"": "the command"})
 
 
 def part(name: str, data: bytes, rows: list[IndexRow]) -> Part:

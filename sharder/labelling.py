@@ -1,0 +1,49 @@
+"""What the class ids of a root mean, and what its labels were read from."""
+
+from __future__ import annotations
+
+from replai.core.errors import UserError
+from replai.core.index import Header
+from sharder.annotations import CheckedAnnotations, Classes
+
+_SEPARATOR = "; "
+
+
+def joined_verbs(before: Header | None, verbs: Classes) -> dict[str, str]:
+    """Class id (as text) → name of the root's verbs and `verbs`. Raises UserError as below."""
+    return _joined("verb", before.verbs if before else {}, verbs, before)
+
+
+def joined_nouns(before: Header | None, nouns: Classes) -> dict[str, str]:
+    """The same of the nouns."""
+    return _joined("noun", before.nouns if before else {}, nouns, before)
+
+
+def joined_origins(before: Header | None, read: CheckedAnnotations) -> dict[str, str]:
+    """What labels and class ids come from, each origin once, the root's first."""
+    now = {
+        "annotations": ", ".join(read.files),
+        "verb classes": read.verbs.source if read.verbs.names else "",
+        "noun classes": read.nouns.source if read.nouns.names else "",
+    }
+    theirs = before.origins if before else {}
+    told = {what: (*theirs.get(what, "").split(_SEPARATOR), text) for what, text in now.items()}
+    joined = {what: _SEPARATOR.join(dict.fromkeys(filter(None, t))) for what, t in told.items()}
+    return {what: text for what, text in joined.items() if text}
+
+
+def _joined(
+    what: str, theirs: dict[str, str], ours: Classes, before: Header | None
+) -> dict[str, str]:
+    """Raises UserError where one class id has two names."""
+    for number, name in ours.names.items():
+        known = theirs.get(str(number), name)
+        if known != name:
+            origin = before.origins.get(f"{what} classes", "") if before else ""
+            raise UserError(
+                f"{what} class {number} is {known!r} in the root ({origin or 'unknown origin'}) "
+                f"and {name!r} in the annotations ({ours.source}); give these the root's class "
+                f"list, or its numbers in the column {what}_class"
+            )
+    both = {**theirs, **{str(number): name for number, name in ours.names.items()}}
+    return dict(sorted(both.items(), key=lambda one: (len(one[0]), one[0])))  # as numbers

@@ -1,0 +1,165 @@
+"""One pack at a time on a root.
+
+On this machine's disks a lock of the system's, which ends with its process, however that ends. On
+other stores an object that only one can create, and whose owner changes it every few seconds: one
+that stays as it is for half a minute belongs to a pack that died, and is taken over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from replai.core import storage
+from replai.core.errors import UserError
+from sharder.part import PARTS_NAME
+from sharder.report import console
+
+LOCK_NAME = f"{PARTS_NAME}/lock"
+BEAT_SECONDS = 5.0
+DEAD_AFTER_SECONDS = 30.0
+
+
+@contextmanager
+def only_one(root: str) -> Iterator[Callable[[], None]]:
+    """Holds the lock of `root`; yields what raises UserError once it is lost to another.
+
+    Raises UserError if another pack holds it.
+    """
+    if storage.is_local(root):
+        with storage.naming_store_errors(root):
+            path, file = _locked(root, storage.local_path(storage.join(root, LOCK_NAME)))
+        try:
+            yield lambda: None
+        finally:
+            _remove(path)
+            file.close()
+        return
+    lease = Lease(root)
+    lease.acquire()
+    try:
+        yield lease.check
+    finally:
+        lease.release()
+
+
+def _locked(root: str, path: Path) -> tuple[Path, IO[str]]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read()
+            file.close()
+            raise _taken(root, owner) from None
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            file.truncate(0)
+            file.write(_owner())
+            file.flush()
+            return path, file
+        file.close()  # the file that its last owner has just removed
+
+
+def _remove(path: Path) -> None:
+    """Takes the lock file away, and the folders that only it was in."""
+    with suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+        path.parent.parent.rmdir()
+
+
+class Lease:
+    """The lock of a root on a store that knows no locks. Clocks of machines need not agree."""
+
+    def __init__(self, root: str) -> None:
+        self.root, self.url = root, storage.join(root, LOCK_NAME)
+        self._id, self._beats, self._lost = uuid.uuid4().hex, 0, False
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat_on, name="lease", daemon=True)
+
+    def acquire(self) -> None:
+        """Takes the lock, or takes it over from one that is dead. Raises UserError if it lives."""
+        while not storage.create_bytes(self.url, self._content()):
+            if self._wait_for_the_dead():
+                storage.remove_files([self.url])
+                if storage.create_bytes(self.url, self._content()):
+                    time.sleep(BEAT_SECONDS)  # whoever also thought it dead shows up by then
+                    self._lost = not self._is_ours()
+                    self.check()
+                    break
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises UserError if the lock was lost."""
+        if self._lost:
+            raise UserError(f"another pack has taken over {self.root}; this one stops")
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        self._done.set()
+        self._thread.join()
+        if not self._lost and self._is_ours():
+            storage.remove_files([self.url])
+
+    def _wait_for_the_dead(self) -> bool:
+        """Whether the lock stays as it is; False if it is given back."""
+        seen = _read(self.url)
+        if seen is None:
+            return False
+        console.print(
+            f"{self.root} is locked by {json.loads(seen)['owner']}; waiting "
+            f"{DEAD_AFTER_SECONDS:g} s to see whether that is still at work"
+        )
+        until = time.monotonic() + DEAD_AFTER_SECONDS
+        while time.monotonic() < until:
+            time.sleep(DEAD_AFTER_SECONDS / 30)
+            now = _read(self.url)
+            if now is None:
+                return False
+            if now != seen:
+                raise _taken(self.root, json.loads(now)["owner"])
+        return True
+
+    def _beat_on(self) -> None:
+        while not self._done.wait(BEAT_SECONDS):
+            with suppress(UserError):  # the store does not answer: the next beat tries again
+                if not self._is_ours():
+                    self._lost = True
+                    return
+                self._beats += 1
+                storage.write_bytes(self.url, self._content())
+
+    def _is_ours(self) -> bool:
+        content = _read(self.url)
+        return content is not None and json.loads(content)["id"] == self._id
+
+    def _content(self) -> bytes:
+        return json.dumps({"owner": _owner(), "id": self._id, "beats": self._beats}).encode()
+
+
+def _read(url: str) -> bytes | None:
+    fs, path = storage.filesystem(url)
+    with storage.naming_store_errors(url):
+        try:
+            return bytes(fs.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+
+def _owner() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _taken(root: str, owner: str) -> UserError:
+    return UserError(f"another pack is at work on {root} ({owner or 'just started'}); wait for it")

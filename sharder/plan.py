@@ -1,0 +1,127 @@
+"""The plan: sources, moments, annotations → which segment goes into which shard.
+
+It is made before anything is packed and depends on nothing but the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from replai.core.errors import SampleError, UserError
+from replai.core.record import Moment
+from replai.media.probe import MediaFacts
+from sharder.annotations import CheckedAnnotations
+from sharder.engine import run_local
+from sharder.report import Skipped, name_skipped, with_progress
+from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards
+from sharder.sources import Source, facts_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """What a dataset root is made from, beside the sources."""
+
+    split: str = "train"
+    """Prefix of the shards' names."""
+    segments: SegmentConfig = SegmentConfig()  # noqa: RUF009 (frozen)
+    samples_per_shard: int = 500
+    seed: int = 0
+    """Of the spread of segments over shards."""
+
+    def __post_init__(self) -> None:
+        if self.samples_per_shard < 1:
+            raise UserError(f"--samples-per-shard is {self.samples_per_shard}; at least 1")
+        if not self.split.replace("-", "").replace("_", "").isalnum():
+            raise UserError(f"--split is {self.split!r}; letters, digits, - and _")
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A source with its facts; `problem` is set where it cannot be packed."""
+
+    source: Source
+    facts: MediaFacts | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Name of each shard → its segments, in their order; and the videos that these are cut from."""
+
+    shards: dict[str, tuple[Segment, ...]]
+    videos: tuple[Probed, ...]
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments, in the order of the shards."""
+        return [segment for shard in self.shards.values() for segment in shard]
+
+
+def probe_all(sources: Sequence[Source], workers: int) -> list[Probed]:
+    """The sources that are videos, by id; the others are counted and named.
+
+    Raises UserError if none is, or one that the user named is not.
+    """
+    results = with_progress(run_local(probe_source, sources, workers), len(sources), "probe")
+    probed = sorted(results, key=lambda one: one.source.video_id)
+    if all(one.facts is None for one in probed):
+        first = probed[0]
+        raise UserError(
+            f"none of {len(probed)} sources is a video ({first.source.url}: {first.problem})"
+        )
+    name_skipped([Skipped(p.source.url, p.problem) for p in probed if p.problem], "sources")
+    return [one for one in probed if one.facts is not None]
+
+
+def probe_source(source: Source) -> Probed:
+    """The facts of one source. A file that is no video is an error if the user named it."""
+    try:
+        facts = facts_of(source)
+        if facts.video is None:
+            raise SampleError("no video stream")
+        return Probed(source, facts)
+    except SampleError as error:
+        if source.named:
+            raise UserError(f"{source.url} is no video: {error}") from None
+        return Probed(source, None, str(error))
+
+
+def make_plan(
+    videos: Sequence[Probed],
+    moments: Mapping[str, Sequence[Moment]],
+    checked: CheckedAnnotations,
+    config: PackConfig,
+    first_shard: int,
+    taken_keys: Mapping[str, str],
+) -> Plan:
+    """The plan for `videos`, its shards numbered from `first_shard` on.
+
+    `taken_keys`: key → video id of the samples that are in the root already. Raises UserError if
+    two videos give the same key.
+    """
+    segments: list[Segment] = []
+    for video in videos:
+        assert video.facts is not None, "what cannot be probed is left out before"
+        video_id = video.source.video_id
+        segments += cut_video(
+            video_id,
+            video.source.url,
+            video.facts.duration_seconds,
+            moments.get(video_id, ()),
+            checked.actions.get(video_id, ()),
+            config.segments,
+        )
+    _refuse_equal_keys(segments, dict(taken_keys))
+    shards = spread_over_shards(segments, config.samples_per_shard, config.seed)
+    named = {f"{config.split}-{n:06d}": shard for n, shard in enumerate(shards, first_shard)}
+    return Plan(named, tuple(videos))
+
+
+def _refuse_equal_keys(segments: Sequence[Segment], seen: dict[str, str]) -> None:
+    for segment in segments:
+        other = seen.setdefault(segment.key, segment.video_id)
+        if other != segment.video_id:
+            raise UserError(
+                f"the video ids {other!r} and {segment.video_id!r} give the same key; rename one"
+            )

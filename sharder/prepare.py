@@ -1,0 +1,143 @@
+"""What is still to be done at a root: who may work there, which videos are new, the plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+
+from replai.core import storage
+from replai.core.errors import UserError
+from replai.core.record import Moment
+from sharder.annotations import Annotations, CheckedAnnotations
+from sharder.encode import Profile
+from sharder.inputs import check_again, check_before, refuse_strangers
+from sharder.job import Job, Standing, read_standing, refuse_others
+from sharder.labelling import joined_nouns, joined_verbs
+from sharder.plan import PackConfig, Plan, make_plan, probe_all
+from sharder.report import console
+from sharder.root import Contents
+from sharder.sources import Source
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A job with its plan, and how the root stood when that was made."""
+
+    job: Job
+    settings: dict[str, str]
+    """What all samples of the root share."""
+    standing: Standing
+    checked: CheckedAnnotations
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is packed, and what is known of it."""
+
+    sources: Sequence[Source]
+    moments: Mapping[str, Sequence[Moment]]
+    annotations: Annotations
+
+
+def prepare(
+    sources: Sequence[Source],
+    moments: dict[str, list[Moment]],
+    annotations: Annotations,
+    root: str,
+    profile: Profile,
+    config: PackConfig,
+    workers: int,
+    command: str,
+    *,
+    append: bool,
+) -> Ready | None:
+    """What is still to be done; None if nothing is. Writes nothing. Raises UserError as `pack`."""
+    refuse_strangers(sources, moments, annotations)
+    settings = _settings(profile, config)
+    job = Job(_digest(sources, moments, annotations, settings, config, append), command)
+    standing = read_standing(root)
+    if standing.has(job):
+        console.print(f"{root} is already finished, by the same job; nothing to do")
+        return None
+    refuse_others(root, standing, job, settings, append=append)
+    inputs = Inputs(sources, moments, annotations)
+    if standing.contents is not None:
+        inputs = _new_ones(inputs, standing.contents, root)
+        if not inputs.sources:
+            console.print("nothing to append")
+            return None
+    checked, plan = _plan(inputs, standing.contents, config, workers)
+    return Ready(job, settings, standing, checked, plan)
+
+
+def _plan(
+    inputs: Inputs, before: Contents | None, config: PackConfig, workers: int
+) -> tuple[CheckedAnnotations, Plan]:
+    """Labels are held against published lengths before a video is opened, then against its own."""
+    noticed = check_before(inputs.sources, inputs.moments, inputs.annotations)
+    videos = probe_all(inputs.sources, workers)
+    lengths = {v.source.video_id: v.facts.duration_seconds for v in videos if v.facts is not None}
+    checked = check_again(lengths, inputs.moments, inputs.annotations, noticed)
+    first_shard, taken = (before.next_number, before.keys) if before else (0, {})
+    return checked, make_plan(videos, inputs.moments, checked, config, first_shard, taken)
+
+
+def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
+    """The sources that are not in the root, their moments, and the labels of no video there.
+
+    Raises UserError if class ids mean something else there, and if nothing is known of any.
+    """
+    joined_verbs(before.header, inputs.annotations.verbs)
+    joined_nouns(before.header, inputs.annotations.nouns)
+    known = set(before.keys.values())
+    new = [source for source in inputs.sources if source.video_id not in known]
+    if len(new) < len(inputs.sources):
+        there = len(inputs.sources) - len(new)
+        console.print(f"skipped {there} of {len(inputs.sources)} sources: already in {root}")
+    ids = {source.video_id for source in new}
+    moments = {one: found for one, found in inputs.moments.items() if one in ids}
+    if new and not moments and not ids & inputs.annotations.ids:
+        raise UserError(
+            f"none of {len(new)} new videos has moments or annotations ({new[0].url}, …)"
+        )
+    return Inputs(new, moments, _without(inputs.annotations, known, ids))
+
+
+def _without(annotations: Annotations, known: Set[str], new: Set[str]) -> Annotations:
+    """`annotations` without the labels of videos, or clips, that are in the root."""
+    labels = ((label, {label.video_id, label.clip_id} - {""}) for label in annotations.labels)
+    kept = tuple(label for label, ids in labels if ids & new or not ids & known)
+    return replace(annotations, labels=kept)
+
+
+def _settings(profile: Profile, config: PackConfig) -> dict[str, str]:
+    """What all samples of a root share."""
+    return {
+        "profile": profile.name,
+        "segment_seconds": str(config.segments.core_seconds),
+        "margin_seconds": str(config.segments.margin_seconds),
+        "split": config.split,
+    }
+
+
+def _digest(
+    sources: Sequence[Source],
+    moments: dict[str, list[Moment]],
+    annotations: Annotations,
+    settings: dict[str, str],
+    config: PackConfig,
+    append: bool,
+) -> str:
+    """sha256 over everything that the job's bytes depend on."""
+    description = {
+        "sources": [(s.video_id, s.url, storage.file_size(s.url)) for s in sources],
+        "moments": {video_id: [asdict(m) for m in found] for video_id, found in moments.items()},
+        "annotations": repr(annotations),
+        "settings": settings,
+        "config": asdict(config),
+        "append": append,
+    }
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
