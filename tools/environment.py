@@ -13,6 +13,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
+HOME = Path(__file__).resolve().parents[1]
+
 
 def python_beside_ours(folder: Path, requirements: Path) -> Path:
     """The python of `folder`, which has the packages of `requirements` (without what these

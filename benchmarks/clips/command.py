@@ -23,9 +23,9 @@ import torch
 from benchmarks.clips.cases import Case, Segment, cases, make_segments
 from benchmarks.clips.floor import floor
 from benchmarks.clips.peer_ways import decord, present, torchcodec
-from benchmarks.clips.peers import HOME, python_with_peers
 from benchmarks.clips.released import released
 from benchmarks.clips.ways import decode_all, ours
+from tools.environment import HOME, python_beside_ours
 
 Way = Callable[[Case], Callable[[], object]]
 Times = dict[str, list[float]]
@@ -33,6 +33,7 @@ Times = dict[str, list[float]]
 
 BATCH_BYTES = 10_000_000
 """A worker's first batch: freed, it has the allocator keep memory that it would give back."""
+REQUIREMENTS = HOME / "benchmarks" / "decode-peers.txt"
 IN_PEERS_PYTHON = "REPLAI_DECODE_PEERS"
 PACKAGES = ("av", "torch", "torchvision", "numpy", "pillow", "torchcodec", "decord")
 
@@ -45,7 +46,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder to keep the made-up videos in")
     arguments = parser.parse_args()
     if IN_PEERS_PYTHON not in os.environ:
-        command = [python_with_peers(), *sys.argv]
+        command = [
+            str(python_beside_ours(HOME / f".venv-{REQUIREMENTS.stem}", REQUIREMENTS)),
+            *sys.argv,
+        ]
         raise SystemExit(
             subprocess.run(
                 command, env={**os.environ, IN_PEERS_PYTHON: "1"}, check=False

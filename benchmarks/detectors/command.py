@@ -13,8 +13,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.detectors.peers import HOME, python_with_peers
+from tools.environment import HOME, python_beside_ours
 
+REQUIREMENTS = HOME / "benchmarks" / "detect-peers.txt"
 IN_PEERS_PYTHON = "REPLAI_DETECT_PEERS"
 PACKAGES = ("av", "numpy", "scipy", "librosa")
 
@@ -30,7 +31,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if IN_PEERS_PYTHON not in os.environ:
         environment = {**os.environ, IN_PEERS_PYTHON: "1"}
-        command = [python_with_peers(), *sys.argv]
+        command = [
+            str(python_beside_ours(HOME / f".venv-{REQUIREMENTS.stem}", REQUIREMENTS)),
+            *sys.argv,
+        ]
         raise SystemExit(subprocess.run(command, env=environment, check=False).returncode)
     with tempfile.TemporaryDirectory() as scratch:
         result = measured(arguments, arguments.data or Path(scratch))
