@@ -67,7 +67,7 @@ REFUSED = {
     "an empty folder": (["@empty"], "@empty is no dataset"),
     "somebody's folder": (["@somebody"], "@somebody is no dataset"),
     "a newer schema": (["@newer"], "schema version 99"),
-    "no such store": (["nonsense://bucket/root"], "nonsense"),
+    "no such store": (["nonsense://bucket/dataset"], "nonsense"),
     "no store": (["pipe:cat x"], "pipe"),
     "no share": (["@root", "--share", "0"], "--share is 0.0"),
     "a share too large": (["@root", "--share", "1.1"], "--share is 1.1"),
@@ -161,14 +161,14 @@ def test_on_s3(s3: S3Server, planted: Planted) -> None:
         key=s3.environment["AWS_ACCESS_KEY_ID"], secret=s3.environment["AWS_SECRET_ACCESS_KEY"],
         endpoint_url=s3.endpoint, skip_instance_cache=True,
     )  # fmt: skip
-    fs.put(f"{planted.root}/", "bucket/root/", recursive=True)
-    code, lines = verified(s3, "s3://bucket/root", "--workers", "2")
+    fs.put(f"{planted.root}/", "bucket/dataset/", recursive=True)
+    code, lines = verified(s3, "s3://bucket/dataset", "--workers", "2")
     assert code == 0 and len(lines) == 1, lines
     assert lines[0].startswith("9 samples (1 decoded) in 3 of 3 shards")
 
-    fs.pipe_file("bucket/root/shards/more.tar", b"")
-    fs.pipe_file(f"bucket/root/{SECOND}", b"no tar")
-    code, lines = verified(s3, "s3://bucket/root", "--json", "s3://bucket/report.json", *ONE)
+    fs.pipe_file("bucket/dataset/shards/more.tar", b"")
+    fs.pipe_file(f"bucket/dataset/{SECOND}", b"no tar")
+    code, lines = verified(s3, "s3://bucket/dataset", "--json", "s3://bucket/report.json", *ONE)
     kinds = [line.split(": ")[1] for line in lines[:-1]]
     assert code == 1 and sorted(kinds) == ["size", "tar", "unlisted"], lines
     report = json.loads(fs.cat_file("bucket/report.json"))
@@ -176,9 +176,9 @@ def test_on_s3(s3: S3Server, planted: Planted) -> None:
 
     with running_proxy(s3.endpoint) as proxy:
         proxy.spoil = lambda number: "403" if number == 0 else None
-        code, lines = verified(s3, "s3://bucket/root", *ONE, endpoint=proxy.endpoint)
+        code, lines = verified(s3, "s3://bucket/dataset", *ONE, endpoint=proxy.endpoint)
     assert code == 1 and f"{FIRST}, sample " in lines[1], lines
     assert " byte 0: unreadable: " in lines[1] and "refused" in lines[1]
 
-    code, lines = verified(s3, "s3://no-such-bucket/root")
-    assert code == 2 and len(lines) == 1 and "s3://no-such-bucket/root" in lines[0], lines
+    code, lines = verified(s3, "s3://no-such-bucket/dataset")
+    assert code == 2 and len(lines) == 1 and "s3://no-such-bucket/dataset" in lines[0], lines
