@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -56,3 +58,17 @@ def test_an_error_stops_what_is_under_way_and_begins_nothing_more(tmp_path: Path
 def test_no_workers_are_refused(workers: int) -> None:
     with pytest.raises(UserError, match=f"--workers is {workers}"):
         list(run_local(square, [1], workers))
+
+
+def test_ctrl_c_waits_while_workers_start() -> None:
+    """Also where the resource tracker starts meanwhile, which lets signals through in the end."""
+    code = (
+        "import signal\n"
+        "from multiprocessing import resource_tracker\n"
+        "from sharder.engine import _ctrl_c_waiting\n"
+        "with _ctrl_c_waiting():\n"
+        "    resource_tracker.ensure_running()\n"
+        "    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

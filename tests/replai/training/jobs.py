@@ -51,8 +51,11 @@ class Job:
 
     def kill_decode_process(self, rank: int) -> None:
         """SIGKILL for a decode process of one rank, as the system does when memory runs out."""
-        victim = next(pid for pid in self.processes() if _decodes(pid, rank))
-        os.kill(victim, signal.SIGKILL)
+        os.kill(self.decode_processes(rank)[0], signal.SIGKILL)
+
+    def decode_processes(self, rank: int) -> list[int]:
+        """Ids of those of one rank."""
+        return [pid for pid in self.processes() if _decodes(pid, rank)]
 
     def exit_code(self) -> int:
         """Of the first process, once it has ended."""
