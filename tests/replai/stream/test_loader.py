@@ -1,5 +1,7 @@
 import multiprocessing
 import shutil
+import signal
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import islice
@@ -11,7 +13,7 @@ import pytest
 import torch
 
 from replai.core import storage
-from replai.core.errors import UserError
+from replai.core.errors import PeerLostError, UserError
 from replai.core.index import open_index
 from replai.core.mixture import WeightedRoot, open_mixture
 from replai.stream.collate import AVBatch
@@ -20,6 +22,7 @@ from replai.stream.order import one_dataset, order
 from replai.stream.plan import StreamState
 from replai.stream.quarantine import BadSampleConfig
 from replai.stream.sampling import At, SamplingConfig
+from replai.stream.worker import fork_server
 from tests.replai.stream.small import CROP, VIEWS
 
 # torch warns where there are more workers than cores
@@ -421,3 +424,21 @@ def test_labels_of_a_mixture_are_refused(small_root: Path, tmp_path: Path) -> No
     roots = [WeightedRoot(root=str(small_root)), WeightedRoot(root=twin)]
     with pytest.raises(UserError, match="class ids"):
         make_stream(roots, sampling=SamplingConfig(at=At.actions))
+
+
+def test_a_lost_worker_takes_along_what_would_not_end(small_root: Path) -> None:
+    """As another worker does that waits for a lock which the lost one held."""
+    deaf = fork_server().Process(target=time.sleep, args=(1000.0,))  # of SIGTERM, as workers are
+    batches = iter(make_stream(small_root, workers=1, num_epochs=1000))
+    try:
+        next(batches)
+        (worker,) = multiprocessing.active_children()
+        deaf.start()
+        worker.kill()
+        with pytest.raises(PeerLostError, match="a decode process of rank 0 is gone"):
+            for _ in batches:
+                pass
+        deaf.join(60.0)
+        assert deaf.exitcode == -signal.SIGKILL
+    finally:
+        deaf.kill()
