@@ -46,6 +46,8 @@ class RunConfig:
     batch_size: int = 128
     """Moments in the global batch."""
     num_epochs: int = 100
+    max_steps: int = 0
+    """Ends the run after as many steps, unless the epochs end before; 0: after the epochs."""
     data: DataConfig = field(default_factory=DataConfig)
     encoders: EncodersConfig = field(default_factory=EncodersConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -72,6 +74,8 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.max_steps < 0:
+            raise ValueError(f"max_steps is {self.max_steps}; it must not be negative")
         if not self.rank_timeout_seconds > 0:
             raise ValueError(
                 f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"

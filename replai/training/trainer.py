@@ -57,7 +57,8 @@ class Trainer:
         )
         self.learner.objective.prepare(self.stream.num_items, config.seed)
         self.learner.to(ranks.device)
-        self.num_steps = self.stream.batches_per_epoch * config.num_epochs
+        steps = self.stream.batches_per_epoch * config.num_epochs
+        self.num_steps = min(steps, config.max_steps or steps)
         self.optimizer = make_optimizer(self.learner, config.optim)
         self.step = 0
         self.nonfinite = torch.zeros((), device=ranks.device)
@@ -73,7 +74,7 @@ class Trainer:
             self.model = _over_all_ranks(self.learner, ranks)
 
     def train(self) -> None:
-        """Trains to the end of the last epoch, or to a signal to stop; writes a checkpoint then."""
+        """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._stopping_on_signals())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
@@ -100,7 +101,10 @@ class Trainer:
         """The stream's batches; where it breaks off, the steps made so far are saved first."""
         first_step = self.step
         try:
-            yield from self.stream
+            for batch in self.stream if self.step < self.num_steps else ():
+                yield batch
+                if self.step == self.num_steps:
+                    return
         except (UserError, PeerLostError):
             if self.step > first_step:
                 self.save()

@@ -101,6 +101,17 @@ def test_the_loss_moves_the_weights_and_is_logged(small_root: Path, tmp_path: Pa
     assert list(tmp_path.glob("events.out.tfevents.*"))
 
 
+def test_max_steps_end_a_run_in_mid_epoch(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path, max_steps=2)
+    trainer = Trainer(config, ALONE)
+    assert trainer.stream.batches_per_epoch > 2
+    trainer.train()
+    assert trainer.step == load_checkpoint(str(tmp_path / CHECKPOINT_NAME))["step"] == 2
+    again = Trainer(config, ALONE)
+    again.train()
+    assert again.step == 2
+
+
 def test_jitter_changes_colours_in_training_only(small_root: Path, tmp_path: Path) -> None:
     config = tiny_run(small_root, tmp_path)
     jittery = Trainer(replace(config, data=replace(config.data, jitter=JITTER)), ALONE)
