@@ -1,14 +1,19 @@
 PYTHON ?= python3.11
 STORE ?= local
+PRESET ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test readers-test lint bench clean
+.PHONY: demo table1 test readers-test lint bench clean
 
 # The main job on small data made here: videos, moments, shards, training, probe, report.
 demo: $(READY)
 	$(BIN)/python -m tools.demo --store $(STORE) --out demo
+
+# The paper's Table 1 on made-up worlds; PRESET=gpu with the full encoders.
+table1: $(READY)
+	$(BIN)/python -m tools.table1 --preset $(PRESET)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest

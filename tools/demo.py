@@ -8,73 +8,35 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import resource
-import shlex
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from replai.core.errors import UserError, exits_cleanly
+from replai.core.errors import exits_cleanly
 from tools.seaweed import running_s3
-
-BIN = Path(sys.executable).parent
-
-
-class Steps:
-    """Runs commands one after the other, printing each as one would type it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = {**os.environ, **environment}
-        self._started = time.monotonic()
-
-    def run(self, *command: str) -> None:
-        """Runs one command; its failure ends the demo."""
-        shown = shlex.join([Path(command[0]).name, *command[1:]])
-        print(f"\n[{time.monotonic() - self._started:4.0f} s] $ {shown}", flush=True)
-        done = subprocess.run(command, env=self._environment, check=False)
-        if done.returncode:
-            raise UserError(f"the demo stopped: exit code {done.returncode} of `{shown}`")
-
-    def sharder(self, *arguments: str) -> None:
-        """Runs one `sharder` command."""
-        self.run(str(BIN / "sharder"), *arguments)
-
-    @property
-    def seconds(self) -> float:
-        """Time since the start."""
-        return time.monotonic() - self._started
+from tools.steps import Steps, make_dataset, train
 
 
 def run_demo(out: Path, data: str, seed: int, environment: dict[str, str]) -> None:
     """Everything, with shards below the URL `data` and all else below `out`."""
-    steps, world = Steps({"OMP_NUM_THREADS": "1", **environment}), out / "world"
-    steps.sharder(
-        "world", "-o", str(world), "--train-videos", "128", "--test-videos", "32",
-        "--seconds", "15", "--width", "144", "--height", "108", "--seed", str(seed),
+    steps = Steps("the demo", {"OMP_NUM_THREADS": "1", **environment})
+    make_dataset(
+        steps, out / "world", data,
+        settings=["--train-videos", "128", "--test-videos", "32", "--seconds", "15",
+                  "--width", "144", "--height", "108", "--seed", str(seed)],
+        profile=["--short-side", "96", "--samples-per-shard", "20"],
     )  # fmt: skip
-    for split in ("train", "test"):
-        moments = str(out / f"{split}-moments.parquet")
-        steps.sharder("detect", str(world / split), "-o", moments)
-        steps.sharder(
-            "pack", str(world / split), "--moments", moments,
-            "--annotations", str(world / f"{split}.csv"), "--out", f"{data}/{split}",
-            "--short-side", "96", "--samples-per-shard", "20", "--split", split,
-        )  # fmt: skip
-    steps.run(
-        str(BIN / "torchrun"), "--standalone", "--nproc-per-node=2", "train.py",
-        "--config", "configs/demo.yaml", f"out={out / 'run'}", f"seed={seed}",
+    train(
+        steps, 2, "--config", "configs/demo.yaml", f"out={out / 'run'}", f"seed={seed}",
         f"data.root={data}/train", f"data.validation_root={data}/test",
     )  # fmt: skip
     steps.run(
-        str(BIN / "python"), "probe.py", "--config", "configs/probe/demo.yaml", f"out={out}",
+        "python", "probe.py", "--config", "configs/probe/demo.yaml", f"out={out}",
         f"checkpoint={out / 'run' / 'checkpoint.pt'}",
         f"train_root={data}/train", f"test_root={data}/test",
     )  # fmt: skip
     steps.run(
-        str(BIN / "python"), "-m", "replai.report.page", "--run", str(out / "run"),
+        "python", "-m", "replai.report.page", "--run", str(out / "run"),
         "--probe", str(out / "probe.json"), "--data", f"{data}/test",
         "-o", str(out / "report.html"),
     )  # fmt: skip

@@ -1,0 +1,139 @@
+"""The paper's Table 1 beside ours: seven rows, several seeds, as Markdown and as a picture.
+
+Mittal et al. (NeurIPS 2022), Table 1: a linear probe of verbs and nouns on EPIC-Kitchens-100.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from replai.report.plots import RANDOM, TRAINED, png
+
+METRICS = ("verb_top1", "noun_top1", "verb_top5", "noun_top5")
+LAST = "replai"
+"""The row that the others are held against."""
+Rows = Mapping[str, Mapping[str, Sequence[float]]]
+"""Name of a row -> metric -> one figure in percent for each seed, in the order of the seeds."""
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """A row of the paper: its name and its figures, in the order of METRICS, in percent."""
+
+    label: str
+    figures: tuple[float, float, float, float]
+
+
+PAPER = {
+    "random": PaperRow("Random", (20.38, 4.96, 64.75, 19.83)),
+    "avid": PaperRow("AVID", (26.62, 9.00, 69.79, 25.50)),
+    "wo_avc": PaperRow("w/o AVC", (29.92, 10.46, 70.58, 29.00)),
+    "wo_astc": PaperRow("w/o AStC", (29.29, 9.67, 73.33, 29.54)),
+    "wo_moi": PaperRow("w/o MoI", (28.71, 8.33, 73.17, 27.29)),
+    "scratch": PaperRow("from scratch", (25.75, 8.12, 71.25, 27.29)),
+    "replai": PaperRow("RepLAI", (31.71, 11.25, 73.54, 30.54)),
+}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """RepLAI minus a row, in percentage points: the mean over seeds and its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether RepLAI is above beyond what the seeds' spread explains."""
+        return self.low > 0
+
+
+def gap(replai: Sequence[float], row: Sequence[float]) -> Gap | None:
+    """Paired by seed, as a seed's rows share their world and first weights; None below 2 seeds.
+
+    The interval is Student's for the mean of the differences.
+    """
+    differences = [ours - theirs for ours, theirs in zip(replai, row, strict=True)]
+    if len(differences) < 2:
+        return None
+    mean, spread = fmean(differences), stdev(differences) / math.sqrt(len(differences))
+    half = spread * float(stats.t.ppf(0.975, len(differences) - 1))
+    return Gap(mean, mean - half, mean + half)
+
+
+def in_order(rows: Rows, metric: str) -> list[str]:
+    """Rows in the order of their means, the lowest first."""
+    return sorted(rows, key=lambda name: fmean(rows[name][metric]))
+
+
+def markdown(rows: Rows) -> str:
+    """The table with mean ± standard deviation over the seeds beside the paper's figures, and
+    the order that the rows came out in beside the paper's."""
+    titles = [metric.replace("_", " ") for metric in METRICS]
+    head = ["row", *titles, "RepLAI − row, verb", "noun", *(f"paper: {t}" for t in titles)]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    lines += [_cells(rows, name) for name in PAPER if name in rows]
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return table + "".join(f"\n{_orders(rows, metric)}\n" for metric in METRICS[:2])
+
+
+def _orders(rows: Rows, metric: str) -> str:
+    theirs = {name: [PAPER[name].figures[METRICS.index(metric)]] for name in rows}
+    orders = (in_order(rows, metric), sorted(rows, key=theirs.__getitem__))
+    ours, papers = (" < ".join(PAPER[name].label for name in order) for order in orders)
+    return f"{metric.replace('_', ' ')}: {ours}; the paper's: {papers}"
+
+
+def _cells(rows: Rows, name: str) -> list[str]:
+    gaps = ["–", "–"]
+    if name != LAST and LAST in rows:
+        found = [gap(rows[LAST][metric], rows[name][metric]) for metric in METRICS[:2]]
+        gaps = [f"{g.mean:+.1f} ({g.low:+.1f} to {g.high:+.1f})" if g else "–" for g in found]
+    ours = [_mean_and_spread(rows[name][metric]) for metric in METRICS]
+    return [PAPER[name].label, *ours, *gaps, *(f"{value:.1f}" for value in PAPER[name].figures)]
+
+
+def _mean_and_spread(figures: Sequence[float]) -> str:
+    spread = f" ± {stdev(figures):.1f}" if len(figures) > 1 else ""
+    return f"{fmean(figures):.1f}{spread}"
+
+
+def picture(rows: Rows) -> bytes:
+    """PNG: verb and noun top-1, ours with a dot for each seed on the left, the paper's right."""
+    names = [name for name in PAPER if name in rows]
+    figure = Figure(figsize=(11, 6))
+    panels = figure.subplots(2, 2, width_ratios=[3, 2])
+    for number, metric in enumerate(METRICS[:2]):
+        ours, theirs = panels[number]
+        title = metric.replace("_", " ")
+        _bars(ours, names, [fmean(rows[name][metric]) for name in names])
+        for place, name in enumerate(names):
+            figures = rows[name][metric]
+            ours.plot(figures, [place] * len(figures), "o", color="black", markersize=3.5)
+        ours.set_title(f"{title}, %: made-up world, a dot a seed", fontsize=10, loc="left")
+        _bars(theirs, names, [PAPER[name].figures[number] for name in names])
+        theirs.set_title(f"{title}, %: paper, EPIC-Kitchens-100", fontsize=10, loc="left")
+    figure.tight_layout()
+    return png(figure)
+
+
+def _bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
+    axes.barh(range(len(names)), values, 0.7, color=[_colour(name) for name in names])
+    for place, (name, value) in enumerate(zip(names, values, strict=True)):
+        ink = "white" if name == LAST else "black"
+        axes.text(0, place, f" {value:.1f}", fontsize=9, va="center", color=ink)
+    axes.set_yticks(range(len(names)), [PAPER[name].label for name in names])
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _colour(name: str) -> str:
+    return TRAINED if name == LAST else RANDOM

@@ -1,0 +1,48 @@
+"""The paper's table beside ours: paired intervals, order, Markdown, picture."""
+
+import pytest
+
+from replai.report import table1
+
+SEEDS = 3
+
+
+def rows_with(**verbs: list[float]) -> dict[str, dict[str, list[float]]]:
+    """Rows of given verb top-1; all other figures 50."""
+    other = {metric: [50.0] * SEEDS for metric in table1.METRICS}
+    return {name: {**other, "verb_top1": figures} for name, figures in verbs.items()}
+
+
+def test_gaps_are_paired_by_seed() -> None:
+    """Worlds differ by more than rows do, and yet every seed says the same."""
+    gap = table1.gap([30.0, 60.0, 90.0], [29.0, 58.0, 88.0])
+    assert gap is not None
+    assert gap.is_apart
+    # mean 5/3, standard deviation 1/sqrt(3), Student's t of 2 degrees of freedom 4.303
+    assert (gap.low, gap.mean, gap.high) == pytest.approx((0.2324, 1.6667, 3.1009), abs=1e-3)
+
+
+def test_a_gap_that_seeds_do_not_agree_on_is_not_apart() -> None:
+    gap = table1.gap([30.0, 60.0, 90.0], [29.0, 58.0, 95.0])
+    assert gap is not None
+    assert not gap.is_apart
+    assert table1.gap([1.0], [0.0]) is None
+
+
+def test_rows_in_the_order_of_their_means() -> None:
+    rows = rows_with(replai=[5.0, 5, 5], random=[9.0, 0, 0], avid=[4.0, 4, 4])
+    assert table1.in_order(rows, "verb_top1") == ["random", "avid", "replai"]
+
+
+def test_the_table_has_our_figures_and_the_papers() -> None:
+    lines = table1.markdown(rows_with(random=[20.0, 22, 24], replai=[30.0, 33, 33])).splitlines()
+    assert [line.count("|") for line in lines[:4]] == [12] * 4
+    assert lines[2].startswith("| Random | 22.0 ± 2.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | +10")
+    assert lines[2].endswith("| 20.4 | 5.0 | 64.8 | 19.8 |")
+    assert lines[3].startswith("| RepLAI | 32.0 ± 1.7 | ")
+    assert "verb top1: Random < RepLAI; the paper's: Random < RepLAI" in lines
+
+
+def test_the_picture_is_a_png() -> None:
+    image = table1.picture(rows_with(random=[20.0, 22, 24], replai=[30.0, 33, 33]))
+    assert image.startswith(b"\x89PNG")

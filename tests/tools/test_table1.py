@@ -1,0 +1,90 @@
+"""The rows' runs: equal budgets, each from what it should start from, nothing made twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from replai.core.config import load_config
+from replai.core.errors import UserError
+from replai.evaluation.config import ProbeConfig
+from replai.report.table1 import METRICS, PAPER
+from replai.training.config import RunConfig
+from tools import table1
+from tools.table1 import PRESETS, ROWS, Preset
+
+FOLDERS = sorted(path for path in PRESETS.iterdir() if path.is_dir())
+FIGURES = dict.fromkeys(METRICS, 50.0)
+
+
+class Commands:
+    """In place of `Steps`: notes the commands; a probe writes figures."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, ...]] = []
+
+    def run(self, *command: str) -> None:
+        self.seen.append(command)
+        if "probe.py" in command:
+            out = Path(value(command, "out"))
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "probe.json").write_text(json.dumps({"trained": FIGURES, "random": FIGURES}))
+
+    @property
+    def trained(self) -> dict[str, tuple[str, ...]]:
+        """SEED/ROW -> command, of training runs."""
+        runs = [command for command in self.seen if "train.py" in command]
+        return {"/".join(Path(value(run, "out")).parts[-2:]): run for run in runs}
+
+
+def value(command: tuple[str, ...], key: str) -> str:
+    """Of `key=value` among the arguments; empty if it is not there."""
+    return next((word[len(key) + 1 :] for word in command if word.startswith(f"{key}=")), "")
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    noted = Commands()
+    monkeypatch.setattr(table1, "Steps", lambda *_: noted)
+    return noted
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_presets_can_be_read_and_give_each_row_one_budget(folder: Path) -> None:
+    preset = load_config(Preset, folder / "preset.yaml")
+    assert len(preset.seeds) >= 3
+    runs = [
+        load_config(RunConfig, folder / f"{name}.yaml", ["out=run", "data.root=/data"])
+        for name in ("avid", "replai")
+    ]
+    assert len({(run.batch_size, run.encoders, run.data.crop) for run in runs}) == 1
+    load_config(
+        ProbeConfig, folder / "probe.yaml", ["checkpoint=c", "out=o", "train_root=a", "test_root=b"]
+    )
+
+
+def test_all_rows_of_all_seeds(tmp_path: Path, commands: Commands) -> None:
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    preset = load_config(Preset, PRESETS / "cpu" / "preset.yaml")
+    trained = commands.trained
+    assert len(trained) == len(preset.seeds) * (1 + len(ROWS))
+    for seed in preset.seeds:
+        start = f"{tmp_path}/runs/seed{seed}/pretraining/checkpoint.pt"
+        for name in ROWS:
+            run = trained[f"seed{seed}/{name}"]
+            assert value(run, "max_steps") == str(preset.row_steps)
+            assert value(run, "seed") == str(seed)
+            assert value(run, "init.checkpoint") == ("" if name == "scratch" else start)
+    told = json.loads((tmp_path / "results" / "table1.json").read_text())
+    assert set(told["rows"]) == set(PAPER)
+    assert all(len(told["rows"][row]["verb_top1"]) == len(preset.seeds) for row in PAPER)
+    before = len(commands.seen)
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    assert len(commands.seen) == before
+
+
+def test_runs_of_other_settings_are_refused(tmp_path: Path, commands: Commands) -> None:
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    (tmp_path / "runs" / "settings" / "replai.yaml").write_text("batch_size: 7\n")
+    with pytest.raises(UserError, match="runs of other settings"):
+        table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")

@@ -1,0 +1,62 @@
+"""Commands run one after the other, each printed as one would type it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from replai.core.errors import UserError
+
+BIN = Path(sys.executable).parent
+
+
+class Steps:
+    """Runs commands one after the other, printing each as one would type it."""
+
+    def __init__(self, what: str, environment: dict[str, str]) -> None:
+        """`what` is named when a command fails; `environment` is added to this process's."""
+        self._what = what
+        self._environment = {**os.environ, **environment}
+        self._started = time.monotonic()
+
+    def run(self, *command: str) -> None:
+        """Runs one command of the environment's `bin`; its failure ends all."""
+        shown = shlex.join(command)
+        print(f"\n[{self.seconds:4.0f} s] $ {shown}", flush=True)
+        done = subprocess.run([BIN / command[0], *command[1:]], env=self._environment, check=False)
+        if done.returncode:
+            raise UserError(f"{self._what} stopped: exit code {done.returncode} of `{shown}`")
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._started
+
+
+def make_dataset(
+    steps: Steps, world: Path, data: str, *, settings: Sequence[str], profile: Sequence[str]
+) -> None:
+    """A world in the folder `world`, packed to DATA/train and DATA/test at its own detections.
+
+    `settings` are options of `sharder world`, `profile` those of `sharder pack`.
+    """
+    steps.run("sharder", "world", "-o", str(world), *settings)
+    for split in ("train", "test"):
+        moments = str(world.parent / f"{split}-moments.parquet")
+        steps.run("sharder", "detect", str(world / split), "-o", moments)
+        steps.run(
+            "sharder", "pack", str(world / split), "--moments", moments,
+            "--annotations", str(world / f"{split}.csv"), "--out", f"{data}/{split}",
+            *profile, "--split", split,
+        )  # fmt: skip
+
+
+def train(steps: Steps, ranks: int, *arguments: str) -> None:
+    """train.py under torchrun."""
+    launcher = ("torchrun", "--standalone", f"--nproc-per-node={ranks}")
+    steps.run(*launcher, "train.py", *arguments)

@@ -1,0 +1,188 @@
+"""`make table1`: the rows of the paper's Table 1 on made-up worlds, each seed a world of its own.
+
+For each seed: world → detect → pack → AVID's training, from which all rows but two start → each
+row's training and probe. After each seed table1.json, table1.md and table1.png are written from all
+that is there. Run it again and finished steps are skipped; a run that was broken off continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from replai.core.config import load_config
+from replai.core.errors import UserError, exits_cleanly
+from replai.report import table1
+from tools.steps import Steps, make_dataset, train
+
+PRESETS = Path("configs/table1")
+CHECKPOINT, PROBE = "checkpoint.pt", "probe.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """How large the worlds are and how long each row trains; the runs' configs lie beside it."""
+
+    seeds: list[int]
+    """Each is a world's and the weights' seed. Recipes are chosen on other seeds than these."""
+    ranks: int
+    """Processes of a training run."""
+    world: str
+    """Options of `sharder world`."""
+    pack: str
+    """Options of `sharder pack`."""
+    pretraining_steps: int
+    """Steps of AVID before all rows but Random and scratch."""
+    row_steps: int
+    """Steps of each row but Random: its own budget, the same for all."""
+
+    def __post_init__(self) -> None:
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds is {self.seeds}; give different numbers, none negative")
+        for name in ("ranks", "pretraining_steps", "row_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a trained row differs from RepLAI."""
+
+    config: str = "replai"
+    """Which of the preset's run configs."""
+    from_avid: bool = True
+    """Whether it starts from AVID's weights."""
+    overrides: tuple[str, ...] = ()
+
+
+ROWS = {
+    "avid": Row(config="avid"),
+    "wo_avc": Row(overrides=("objective.avc_weight=0",)),
+    "wo_astc": Row(overrides=("objective.astc_weight=0",)),
+    "wo_moi": Row(overrides=("data.sampling.at=random",)),
+    "scratch": Row(from_avid=False),
+    "replai": Row(),
+}
+"""The trained rows; Random is the encoder that a probe draws beside the trained one."""
+
+
+class Seed:
+    """One seed's world and runs, below a folder of its own."""
+
+    def __init__(self, steps: Steps, preset: Preset, configs: Path, out: Path, seed: int) -> None:
+        self._steps, self._preset, self._configs, self._seed = steps, preset, configs, seed
+        self._out = out / f"seed{seed}"
+        self._data = str(self._out / "data")
+
+    def probed(self, row: str) -> Path:
+        """Where the figures of `row` are; those of Random stand beside RepLAI's."""
+        return self._out / ("replai" if row == "random" else row) / PROBE
+
+    def make(self) -> Iterator[None]:
+        """Makes what is not there yet; yields after each run and its probe."""
+        if all(self.probed(row).exists() for row in ROWS):
+            return
+        settings = [*shlex.split(self._preset.world), "--seed", str(self._seed)]
+        make_dataset(
+            self._steps, self._out / "world", self._data,
+            settings=settings, profile=shlex.split(self._preset.pack),
+        )  # fmt: skip
+        self._train("pretraining", Row(config="avid", from_avid=False))
+        yield
+        for name, row in ROWS.items():
+            if not self.probed(name).exists():
+                self._train(name, row)
+                self._probe(name)
+                yield
+
+    def _train(self, name: str, row: Row) -> None:
+        """Nothing but a look at the checkpoint if the run is at its end."""
+        pretraining = name == "pretraining"
+        steps = self._preset.pretraining_steps if pretraining else self._preset.row_steps
+        start = [f"init.checkpoint={self._out / 'pretraining' / CHECKPOINT}"]
+        train(
+            self._steps, self._preset.ranks, "--config", str(self._configs / f"{row.config}.yaml"),
+            f"out={self._out / name}", f"seed={self._seed}", f"data.root={self._data}/train",
+            f"max_steps={steps}", *(start if row.from_avid else []), *row.overrides,
+        )  # fmt: skip
+
+    def _probe(self, name: str) -> None:
+        self._steps.run(
+            "python", "probe.py", "--config", str(self._configs / "probe.yaml"),
+            f"checkpoint={self._out / name / CHECKPOINT}", f"out={self._out / name}",
+            f"train_root={self._data}/train", f"test_root={self._data}/test", f"seed={self._seed}",
+        )  # fmt: skip
+
+
+def run_table1(preset_name: str, out: Path, results: Path, command: str) -> None:
+    """Everything below `out`, and the table in `results`."""
+    configs = PRESETS / preset_name
+    preset = load_config(Preset, configs / "preset.yaml")
+    _claim(out, configs)
+    steps = Steps("table 1", {"OMP_NUM_THREADS": "1"})
+    seeds = [Seed(steps, preset, configs, out, seed) for seed in preset.seeds]
+    runs_a_seed = len(ROWS) + 1
+    started, made = time.monotonic(), 0
+    for number, seed in enumerate(seeds):
+        for of_this, _ in enumerate(seed.make(), start=1):
+            made += 1
+            left = runs_a_seed * (len(seeds) - number) - of_this
+            minutes = (time.monotonic() - started) / made * left / 60
+            print(f"\nat most {left} runs and about {minutes:.0f} minutes left", flush=True)
+        _write(seeds[: number + 1], preset, preset_name, results, command)
+    print((results / "table1.md").read_text())
+    print(f"written: {results}/table1.json, table1.md, table1.png")
+
+
+def _claim(out: Path, configs: Path) -> None:
+    """Refuses a folder that holds runs of other settings; keeps the settings in it."""
+    given = {path.name: path.read_text() for path in sorted(configs.glob("*.yaml"))}
+    kept = out / "settings"
+    if kept.exists():
+        found = {path.name: path.read_text() for path in sorted(kept.glob("*.yaml"))}
+        if found != given:
+            raise UserError(f"{out} holds runs of other settings than {configs}; give another out")
+        return
+    kept.mkdir(parents=True)
+    for name, text in given.items():
+        (kept / name).write_text(text)
+
+
+def _write(seeds: Sequence[Seed], preset: Preset, name: str, results: Path, command: str) -> None:
+    rows: dict[str, dict[str, list[float]]] = {}
+    for row in table1.PAPER:
+        found = [json.loads(seed.probed(row).read_text()) for seed in seeds]
+        encoder = "random" if row == "random" else "trained"
+        rows[row] = {metric: [one[encoder][metric] for one in found] for metric in table1.METRICS}
+    told = {
+        "rows": rows,
+        "preset": name,
+        "command": command,
+        "seeds": preset.seeds[: len(seeds)],
+        "steps": {"pretraining": preset.pretraining_steps, "row": preset.row_steps},
+    }
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "table1.json").write_text(json.dumps(told, indent=1) + "\n")
+    (results / "table1.md").write_text(table1.markdown(rows))
+    (results / "table1.png").write_bytes(table1.picture(rows))
+
+
+@exits_cleanly
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="cpu", help="a folder of configs/table1")
+    parser.add_argument("--out", type=Path, help="folder of the runs (runs/table1-PRESET)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="of the table")
+    arguments = parser.parse_args()
+    out = arguments.out or Path("runs") / f"table1-{arguments.preset}"
+    run_table1(arguments.preset, out, arguments.results, f"make table1 PRESET={arguments.preset}")
+
+
+if __name__ == "__main__":
+    main()
