@@ -12,9 +12,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 
+from replai.core.annotations.findings import Kind
 from replai.core.index import Header
 from replai.core.record import SampleRecord
-from sharder.annotations.findings import Kind
 
 FINDINGS_NAME = "annotation-findings.csv"
 DTYPES = {int: "int64", float: "float64", str: "string", bool: "bool"}

@@ -13,8 +13,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from replai.core.annotations import Annotations, read_annotations
 from replai.core.errors import UserError, exits_cleanly
-from sharder.annotations import Annotations, read_annotations
 from sharder.bursts import BurstConfig
 from sharder.detect import detect as detect_moments_of
 from sharder.detectors import Config

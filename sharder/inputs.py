@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+from replai.core.annotations import Annotations, CheckedAnnotations, check
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.annotations import Annotations, CheckedAnnotations, check, plain_id
+from replai.core.video_ids import plain_id
 from sharder.report import Skipped, console, name_first
 from sharder.sources import Source
 

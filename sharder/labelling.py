@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from replai.core.annotations import CheckedAnnotations, Classes
 from replai.core.errors import UserError
 from replai.core.index import Header
-from sharder.annotations import CheckedAnnotations, Classes
 
 _SEPARATOR = "; "
 

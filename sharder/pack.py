@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from replai.core.annotations import Annotations
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.annotations import Annotations
 from sharder.encode import Profile
 from sharder.engine import run_local
 from sharder.estimate import estimate

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from replai.core.annotations import CheckedAnnotations
 from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.probe import MediaFacts
-from sharder.annotations import CheckedAnnotations
 from sharder.engine import run_local
 from sharder.report import Skipped, name_skipped, with_progress
 from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 
 from replai.core import storage
+from replai.core.annotations import Annotations, CheckedAnnotations
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.annotations import Annotations, CheckedAnnotations
 from sharder.encode import Profile
 from sharder.inputs import check_again, check_before, refuse_strangers
 from sharder.job import Job, Standing, read_standing, refuse_others

@@ -10,6 +10,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from replai.core import storage
+from replai.core.annotations import CheckedAnnotations
 from replai.core.errors import UserError
 from replai.core.index import (
     HEADER_NAME,
@@ -21,7 +22,7 @@ from replai.core.index import (
     open_index,
 )
 from replai.core.record import SCHEMA_VERSION
-from sharder.annotations import CheckedAnnotations, listing
+from sharder import listing
 from sharder.card import FINDINGS_NAME, Figures, dataset_card
 from sharder.labelling import joined_nouns, joined_origins, joined_verbs
 from sharder.part import Part

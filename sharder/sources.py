@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
+from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
 
-VIDEO_EXTENSIONS = frozenset(
-    {
-        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-        ".flv", ".wmv", ".3gp", ".ogv",
-    }
-)  # fmt: skip
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
 
 
@@ -57,11 +51,6 @@ def only_named(sources: Sequence[Source], video_ids: Set[str]) -> list[Source]:
             f"the annotations name none of the sources ({there}here {sources[0].video_id!r})"
         )
     return kept
-
-
-def normal_id(name: str) -> str:
-    """`name` as composed Unicode (NFC): macOS writes `é` as two characters, others as one."""
-    return unicodedata.normalize("NFC", name)
 
 
 def facts_of(source: Source) -> MediaFacts:

@@ -15,11 +15,11 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from replai.core import storage
+from replai.core.annotations import Annotations, is_json, read_annotations
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.annotations import Annotations, is_json, read_annotations
-from sharder.sources import normal_id
+from replai.core.video_ids import normal_id
 
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("seconds", pa.float64()), ("prominence", pa.float64())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharder.annotations import read_annotations
+from replai.core.annotations import read_annotations
 from sharder.detect import detect
 from sharder.encode import TranscodeProfile
 from sharder.moi import MoiConfig

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replai.core import storage
+from replai.core.annotations import Annotations
 from replai.core.index import DatasetIndex, open_index
-from sharder.annotations import Annotations
 from sharder.detect import detect
 from sharder.encode import TranscodeProfile
 from sharder.make_world import make_world

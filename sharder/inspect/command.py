@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from replai.core import storage
+from replai.core.annotations import Annotations, check, read_annotations
 from replai.core.errors import UserError
 from replai.core.index import HEADER_NAME, open_index
-from sharder.annotations import Annotations, check, read_annotations
 from sharder.bursts import BurstConfig
 from sharder.detectors import Config
 from sharder.inspect.dataset_page import dataset_pages

@@ -15,7 +15,7 @@ from replai.core import storage
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex, open_index
 from sharder import pack as pack_module
-from sharder.annotations.listing import to_csv
+from sharder.listing import to_csv
 from sharder.part import make_shard
 from tests.sharder.command import Outcome, files_below, start
 from tests.sharder.conftest import LENGTHS, Run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from replai.core.annotations import CheckedAnnotations
 from replai.core.index import open_index
-from sharder.annotations import CheckedAnnotations
 from sharder.encode import CopyProfile, TranscodeProfile
 from sharder.estimate import MOST_TRIED, copied_bytes, try_some
 from sharder.plan import make_plan, probe_all

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from replai.core.annotations import Annotations, read_annotations
 from replai.core.index import open_index
 from replai.core.record import SampleRecord
 from replai.media.audio import SoundRequest
 from replai.media.decode import read_views
 from sharder import pack as pack_module
 from sharder import part as part_module
-from sharder.annotations import Annotations, read_annotations
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.pack import pack
 from sharder.part import make_shard

@@ -11,8 +11,7 @@ import pytest
 
 from replai.core.index import open_index
 from replai.core.record import SampleRecord
-from tests.replai.media.synthetic import encoded
-from tests.sharder.annotations.published import (
+from tests.replai.core.annotations.published import (
     CLIP,
     VIDEO,
     epic_row,
@@ -21,6 +20,7 @@ from tests.sharder.annotations.published import (
     write_ego4d,
     write_epic,
 )
+from tests.replai.media.synthetic import encoded
 from tests.sharder.conftest import RECIPE, Run
 from tests.sharder.test_pack import OPTIONS, samples
 

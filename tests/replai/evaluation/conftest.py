@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sharder.annotations import read_annotations
+from replai.core.annotations import read_annotations
 from sharder.pack import pack
 from sharder.sources import find_sources
 from tests.worlds import PACK, PROFILE, SmallData

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sharder.annotations import Annotations
+from replai.core.annotations import Annotations
 from sharder.encode import TranscodeProfile
 from sharder.pack import pack
 from sharder.plan import PackConfig

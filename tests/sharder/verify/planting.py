@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from sharder.annotations import CheckedAnnotations
+from replai.core.annotations import CheckedAnnotations
 from sharder.part import Part
 from sharder.root import finish_root
 from sharder.shards import IndexRow

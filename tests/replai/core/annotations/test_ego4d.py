@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from replai.core.annotations import Label, read_annotations
 from replai.core.errors import UserError
 from replai.core.record import Action
-from sharder.annotations import Label, read_annotations
 from sharder.timestamps import read_moments
-from tests.sharder.annotations.published import (
+from tests.replai.core.annotations.published import (
     CLIP,
     CLIP_START,
     TAXONOMY,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from replai.core.annotations import Annotations, read_annotations
 from replai.core.errors import UserError
-from sharder.annotations import Annotations, read_annotations
 
 PLAIN = "video_id,start_seconds,stop_seconds,verb,noun"
 

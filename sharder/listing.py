@@ -7,8 +7,8 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sharder.annotations.findings import CheckedAnnotations, Kind
-from sharder.annotations.labels import Label
+from replai.core.annotations.findings import CheckedAnnotations, Kind
+from replai.core.annotations.labels import Label
 
 COLUMNS = (
     "finding",

@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from pathlib import PurePosixPath
 
+from replai.core.annotations.findings import CheckedAnnotations, Finding, Kind
+from replai.core.annotations.labels import Annotations, Classes, Label
 from replai.core.record import Action
 from replai.core.timeline import Span
-from sharder.annotations.findings import CheckedAnnotations, Finding, Kind
-from sharder.annotations.labels import Annotations, Classes, Label
-from sharder.sources import VIDEO_EXTENSIONS
+from replai.core.video_ids import plain_id
 
 Placed = tuple[Action, Label]
 """An action on its source's clock, and the label that it comes from."""
@@ -55,13 +54,6 @@ def check(
         labels=annotations.labels,
         files=annotations.files,
     )
-
-
-def plain_id(video_id: str) -> str:
-    """`video_id` without what people put there by mistake: a folder, an extension, capitals."""
-    path = PurePosixPath(video_id.strip().replace("\\", "/"))
-    known = path.suffix.lower() in VIDEO_EXTENSIONS
-    return (path.stem if known else path.name).casefold()
 
 
 def _source_of(label: Label, source_ids: Set[str]) -> str:

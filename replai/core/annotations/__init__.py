@@ -7,14 +7,13 @@ files.py      the file's format, told from the file itself → its reader
   ego4d.py    Ego4D: fho_main.json, fho_lta_*.json, taxonomy, ego4d.json
     companion.py              lists that stand beside the actions
     tables.py json_items.py   CSV rows with their lines; a JSON file piece by piece
-check.py      labels, sources, lengths → the actions to pack, and findings.py: what is wrong
-  listing.py  annotation-findings.csv
+check.py      labels, sources, lengths → the actions that fit, and findings.py: what is wrong
 """
 
-from sharder.annotations.check import check, plain_id
-from sharder.annotations.files import is_json, read_annotations
-from sharder.annotations.findings import CheckedAnnotations
-from sharder.annotations.labels import Annotations, Classes, Label
+from replai.core.annotations.check import check
+from replai.core.annotations.files import is_json, read_annotations
+from replai.core.annotations.findings import CheckedAnnotations
+from replai.core.annotations.labels import Annotations, Classes, Label
 
 __all__ = [
     "Annotations",
@@ -23,6 +22,5 @@ __all__ = [
     "Label",
     "check",
     "is_json",
-    "plain_id",
     "read_annotations",
 ]

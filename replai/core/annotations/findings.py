@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from replai.core.annotations.labels import Classes, Label
 from replai.core.record import Action
-from sharder.annotations.labels import Classes, Label
 
 
 class Kind(StrEnum):

@@ -30,12 +30,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from replai.core.annotations.companion import companion
+from replai.core.annotations.json_items import json_items
+from replai.core.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
+from replai.core.annotations.tables import finite
 from replai.core.errors import UserError
 from replai.core.record import Action
-from sharder.annotations.companion import companion
-from sharder.annotations.json_items import json_items
-from sharder.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
-from sharder.annotations.tables import finite
 
 TAXONOMY_NAME = "fho_lta_taxonomy.json"
 METADATA_NAME = "ego4d.json"

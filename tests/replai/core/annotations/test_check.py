@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from replai.core.annotations import Annotations, CheckedAnnotations, Classes, Label, check
+from replai.core.annotations.findings import Kind
 from replai.core.record import Action
-from sharder.annotations import Annotations, CheckedAnnotations, Classes, Label, check, plain_id
-from sharder.annotations.findings import Kind
-from sharder.annotations.listing import finding_rows, to_csv
+from replai.core.video_ids import plain_id
+from sharder.listing import finding_rows, to_csv
 
 CLOSED = Classes({0: "open", 1: "shut"}, "the list", closed=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from replai.core.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
+from replai.core.annotations.tables import Row, Table
 from replai.core.record import Action
-from sharder.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
-from sharder.annotations.tables import Row, Table
-from sharder.sources import normal_id
+from replai.core.video_ids import normal_id
 
 COLUMNS = ("video_id", "start_seconds", "stop_seconds", "verb", "noun")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from replai.core import storage
+from replai.core.annotations import ego4d, epic, plain
+from replai.core.annotations.labels import Annotations
+from replai.core.annotations.tables import Table, open_table
 from replai.core.errors import UserError
-from sharder.annotations import ego4d, epic, plain
-from sharder.annotations.labels import Annotations
-from sharder.annotations.tables import Table, open_table
 
 
 def read_annotations(url: str) -> Annotations:

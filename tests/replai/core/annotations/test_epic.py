@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from replai.core.annotations import read_annotations
+from replai.core.annotations.epic import parse_timestamp
 from replai.core.errors import UserError
 from replai.core.record import Action
-from sharder.annotations import read_annotations
-from sharder.annotations.epic import parse_timestamp
-from tests.sharder.annotations.published import EPIC_HEADER, EPIC_ROW, epic_row, write_epic
+from tests.replai.core.annotations.published import EPIC_HEADER, EPIC_ROW, epic_row, write_epic
 
 EPIC = EPIC_HEADER + EPIC_ROW
 

@@ -15,11 +15,11 @@ Class lists and lengths are read where they stand beside the actions.
 
 from __future__ import annotations
 
+from replai.core.annotations.companion import companion
+from replai.core.annotations.labels import Annotations, Classes, Label, file_name
+from replai.core.annotations.tables import Row, Table, finite, open_table
 from replai.core.record import Action
-from sharder.annotations.companion import companion
-from sharder.annotations.labels import Annotations, Classes, Label, file_name
-from sharder.annotations.tables import Row, Table, finite, open_table
-from sharder.sources import normal_id
+from replai.core.video_ids import normal_id
 
 COLUMNS = (
     "video_id", "start_timestamp", "stop_timestamp", "verb", "verb_class", "noun", "noun_class",

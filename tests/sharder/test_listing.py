@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharder.annotations import Annotations, CheckedAnnotations, check
-from sharder.annotations.findings import Kind
-from sharder.annotations.listing import counts, finding_rows, from_csv, joined_rows, to_csv
-from tests.sharder.annotations.test_check import label
+from replai.core.annotations import Annotations, CheckedAnnotations, check
+from replai.core.annotations.findings import Kind
+from sharder.listing import counts, finding_rows, from_csv, joined_rows, to_csv
+from tests.replai.core.annotations.test_check import label
 
 LABELS = st.lists(
     st.builds(
