@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from replai.core import storage
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
-from replai.core.record import READABLE_VERSIONS
+from replai.core.record import READABLE_VERSIONS, Action
 from replai.core.shared_table import SharedTable, map_table
 
 INDEX_NAME = "index.parquet"
@@ -98,10 +99,19 @@ class DatasetIndex:
     table: pa.Table
     parts: tuple[Part, ...]
     """The datasets whose samples these are; usually one."""
+    actions: Mapping[int, tuple[Action, ...]] | None = None
+    """Row → actions that stand in place of the sample's own; None: the samples' own count."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to another process of this machine without its table, which is shared."""
-        facts = (self.root, self.header, self.shard_urls, self.shard_sizes, self.parts)
+        facts = (
+            self.root,
+            self.header,
+            self.shard_urls,
+            self.shard_sizes,
+            self.parts,
+            self.actions,
+        )
         return _arrived, (self._shared.path, *facts)
 
     @cached_property
@@ -121,9 +131,10 @@ def _arrived(
     shard_urls: tuple[str, ...],
     shard_sizes: tuple[int, ...],
     parts: tuple[Part, ...],
+    actions: Mapping[int, tuple[Action, ...]] | None,
 ) -> DatasetIndex:
     """What `DatasetIndex.__reduce__` sends, where it arrives."""
-    return DatasetIndex(root, header, shard_urls, shard_sizes, map_table(path), parts)
+    return DatasetIndex(root, header, shard_urls, shard_sizes, map_table(path), parts, actions)
 
 
 def open_index(root: str) -> DatasetIndex:

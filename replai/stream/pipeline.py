@@ -80,13 +80,14 @@ class Task:
 def make_pipeline(task: Task) -> wds.DataPipeline:
     """The stages of `task`, still to be run."""
     reader, meter = RangeReader(task.index, task.retry, task.cache, task.s3_client), Meter()
+    unpack = partial(unpack_sample, actions=task.index.actions)
     decode = partial(decode_sample, config=task.decode)
     return wds.DataPipeline(
         PlanSource(task),
         partial(
             fetch, reader=reader, items=task.items, budget_bytes=task.budget_bytes, meter=meter
         ),
-        partial(each, function=unpack_sample, meter=meter),
+        partial(each, function=unpack, meter=meter),
         partial(each, function=decode, meter=meter),
         _filler(task, reader, meter),
         partial(collate, visits_per_batch=task.local_visits, meter=meter),
@@ -112,7 +113,7 @@ def load_visit(place: Place, task: Task, reader: RangeReader, meter: Meter) -> D
     fetched = fetch_one(place, reader, task.items, meter)
     if isinstance(fetched, Failed):
         return fetched
-    unpacked = attempt(fetched, unpack_sample, meter)
+    unpacked = attempt(fetched, partial(unpack_sample, actions=task.index.actions), meter)
     if isinstance(unpacked, Failed):
         return unpacked
     visit = attempt(unpacked, partial(decode_sample, config=task.decode), meter)

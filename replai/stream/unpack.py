@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webdataset.tariterators import group_by_keys
 
 from replai.core.errors import SampleError
-from replai.core.record import SampleRecord
+from replai.core.record import Action, SampleRecord
 from replai.stream.fetch import Fetched
 from replai.stream.plan import Place
 
@@ -28,9 +28,12 @@ class Unpacked:
     media: bytes
 
 
-def unpack_sample(item: Fetched) -> Unpacked:
+def unpack_sample(
+    item: Fetched, actions: Mapping[int, tuple[Action, ...]] | None = None
+) -> Unpacked:
     """The sample in one byte range, grouped by webdataset's own rules.
 
+    `actions` by row of the index, if given, stand in place of the record's.
     Raises SampleError if it is not exactly one whole sample.
     """
     try:
@@ -40,6 +43,8 @@ def unpack_sample(item: Fetched) -> Unpacked:
         media = bytes(sample["mp4"])
     except (tarfile.TarError, ValueError, KeyError) as error:
         raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
+    if actions is not None:
+        record = replace(record, actions=actions.get(item.row, ()))
     return Unpacked(item.place, item.row, item.ordinal, str(sample["__key__"]), record, media)
 
 
