@@ -17,6 +17,7 @@ FLOORS = {
     "replai.checkpoint": 1,
     "replai.stream": 2,
     "replai.objectives": 2,
+    "replai.weights": 2,
     "replai.training": 3,
     "replai.evaluation": 3,
     "replai.report": 3,

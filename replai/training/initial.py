@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from replai.checkpoint import FORMAT, load_checkpoint, load_foreign
-from replai.core.errors import UserError
 from replai.training.learner import Learner
-
-ENCODERS = ("encoders.video", "encoders.audio")
-CONSTANTS = "encoders.log_mel."
-"""State that a config determines; never taken from elsewhere."""
-RELEASED = {
-    "avid": ("video_model", "audio_model"),
-    "replai": ("backbone.video", "backbone.audio"),
-}
-"""Layout -> prefixes of the encoders' keys in it, in the order of ENCODERS."""
-MOST_NAMED = 3
+from replai.weights import (
+    CONSTANTS,
+    ENCODERS,
+    RELEASED,
+    Match,
+    match_tensors,
+    read_tensors,
+    refuse_other_encoders,
+    renamed,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,32 +43,6 @@ class InitConfig:
         return next((name for name, url in vars(self).items() if url), "")
 
 
-@dataclass(frozen=True)
-class Match:
-    """Keys of a model's tensors, and of those that are to go into it, under the model's names."""
-
-    loaded: list[str]
-    """In both, of one shape."""
-    resized: list[str]
-    """In both, of different shapes."""
-    absent: list[str]
-    """In the model alone."""
-    unused: list[str]
-    """In the other alone."""
-
-
-def match_tensors(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Match:
-    """Compares names and shapes."""
-    both = [key for key in ours if key in theirs]
-    fits = {key: ours[key].shape == theirs[key].shape for key in both}
-    return Match(
-        loaded=[key for key in both if fits[key]],
-        resized=[key for key in both if not fits[key]],
-        absent=[key for key in ours if key not in theirs],
-        unused=[key for key in theirs if key not in ours],
-    )
-
-
 @torch.no_grad()
 def initialise(learner: Learner, config: InitConfig) -> str:
     """Copies the configured weights into `learner`; returns what was taken and what not, in lines.
@@ -83,9 +55,9 @@ def initialise(learner: Learner, config: InitConfig) -> str:
         return ""
     url = getattr(config, config.layout)
     ours, names = _wanted(learner), _names(learner, config.layout)
-    theirs = {_renamed(key, names): value for key, value in _tensors(url, config.layout).items()}
+    theirs = {renamed(key, names): value for key, value in read_tensors(url, config.layout).items()}
     match = match_tensors(ours, theirs)
-    _refuse_other_encoders(match, ours, theirs, url)
+    refuse_other_encoders(match, ours, theirs, url)
     for key in match.loaded:
         ours[key].copy_(theirs[key])
     return _report(match, names, f"init.{config.layout}", url)
@@ -108,68 +80,6 @@ def _names(learner: Learner, layout: str) -> dict[str, str]:
     heads = learner.objective.released_heads.items()
     encoders = dict(zip(RELEASED[layout], ENCODERS, strict=True))
     return {**encoders, **{released: f"objective.{own}" for own, released in heads}}
-
-
-def _renamed(key: str, names: Mapping[str, str]) -> str:
-    """Our name of their `key`; itself if we have none."""
-    for theirs, ours in names.items():
-        if key.startswith(f"{theirs}."):
-            return ours + key.removeprefix(theirs)
-    return key
-
-
-def _tensors(url: str, layout: str) -> dict[str, Tensor]:
-    """All tensors that may be weights in the file at `url`, under the names that it gives them."""
-    if layout == "checkpoint":
-        state = load_checkpoint(url)
-        parts = [(part, state[part].items()) for part in ("encoders", "objective")]
-        tensors = {f"{part}.{key}": value for part, items in parts for key, value in items}
-        return {key: value for key, value in tensors.items() if not key.startswith(CONSTANTS)}
-    state = load_foreign(url)
-    model = state.get("model")
-    named = model.items() if isinstance(model, dict) else ()
-    tensors = {_unwrapped(str(key)): value for key, value in named if isinstance(value, Tensor)}
-    found = "checkpoint" if state.get("format") == FORMAT else _layout_of(tensors)
-    if found != layout:
-        expected = " and ".join(f"{prefix}.*" for prefix in RELEASED[layout])
-        remedy = f"it is one for init.{found}" if found else "give a checkpoint as released"
-        raise UserError(f"init.{layout}={url} has no {expected} in its `model`; {remedy}")
-    return tensors
-
-
-def _unwrapped(key: str) -> str:
-    """`key` without what DataParallel and DDP put into it."""
-    return ".".join(part for part in key.split(".") if part != "module")
-
-
-def _layout_of(keys: Collection[str]) -> str:
-    """The released layout that has both encoders among `keys`; empty if none has."""
-    for layout, prefixes in RELEASED.items():
-        if all(any(key.startswith(f"{prefix}.") for key in keys) for prefix in prefixes):
-            return layout
-    return ""
-
-
-def _refuse_other_encoders(
-    match: Match, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], url: str
-) -> None:
-    differing = [
-        *(f"{key} is {_shape(ours[key])} here, {_shape(theirs[key])} there"
-          for key in match.resized if key.startswith(ENCODERS)),
-        *(f"{key} is not in the file" for key in match.absent if key.startswith(ENCODERS)),
-        *(f"{key} is in the file alone" for key in match.unused if key.startswith(ENCODERS)),
-    ]  # fmt: skip
-    if differing:
-        more = len(differing) - MOST_NAMED
-        named = "; ".join(differing[:MOST_NAMED]) + (f"; {more} more differ" if more > 0 else "")
-        raise UserError(
-            f"{url} holds other encoders than this run has: {named}. Give the run their sizes and "
-            "norm (encoders.video, encoders.audio; released encoders have the default ones)"
-        )
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a scalar"
 
 
 def _report(match: Match, names: Mapping[str, str], name: str, url: str) -> str:

@@ -73,7 +73,7 @@ def test_the_index_says_what_the_actions_say() -> None:
 def test_what_is_left_out_is_counted() -> None:
     some = relabelled(INDEX, annotations(label(1, 2), label(2, 2), label(1, 2, "strange")))
     assert some.said == "labels of /root: 1 of 3 actions of a.csv; empty 1, absent 1"
-    with pytest.raises(UserError, match="0 of 1 actions of .* absent 1; video ids: there 's'"):
+    with pytest.raises(UserError, match=r"0 of 1 actions of .* absent 1; video ids: there 's'"):
         relabelled(INDEX, annotations(label(1, 2, "s")))
 
 

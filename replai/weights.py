@@ -1,0 +1,154 @@
+"""Tensors in checkpoint files, whoever wrote them: train.py, AVID's code, RepLAI's code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from replai.checkpoint import FORMAT, load_checkpoint, load_foreign
+from replai.core.config import config_from_dict
+from replai.core.errors import UserError
+from replai.models import Encoders, EncodersConfig
+
+ENCODERS = ("encoders.video", "encoders.audio")
+CONSTANTS = "encoders.log_mel."
+"""State that a config determines; never taken from elsewhere."""
+RELEASED = {
+    "avid": ("video_model", "audio_model"),
+    "replai": ("backbone.video", "backbone.audio"),
+}
+"""Layout -> prefixes of the encoders' keys in it, in the order of ENCODERS."""
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Match:
+    """Keys of a model's tensors, and of those that are to go into it, under the model's names."""
+
+    loaded: list[str]
+    """In both, of one shape."""
+    resized: list[str]
+    """In both, of different shapes."""
+    absent: list[str]
+    """In the model alone."""
+    unused: list[str]
+    """In the other alone."""
+
+
+def match_tensors(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Match:
+    """Compares names and shapes."""
+    both = [key for key in ours if key in theirs]
+    fits = {key: ours[key].shape == theirs[key].shape for key in both}
+    return Match(
+        loaded=[key for key in both if fits[key]],
+        resized=[key for key in both if not fits[key]],
+        absent=[key for key in ours if key not in theirs],
+        unused=[key for key in theirs if key not in ours],
+    )
+
+
+def load_encoders(url: str, released_form: EncodersConfig) -> Encoders:
+    """The encoders in the checkpoint at `url`, on the CPU.
+
+    One of train.py says their form itself; those released with AVID and RepLAI do not, and have
+    `released_form`. Raises UserError if the file is none of these, or holds other encoders.
+    """
+    state = load_foreign(url)
+    if state.get("format") == FORMAT:
+        return _own_encoders(state)
+    tensors = _model_tensors(state)
+    layout = _layout_of(tensors)
+    if not layout:
+        raise UserError(f"{url} is no checkpoint of train.py, nor one as AVID or RepLAI release it")
+    with torch.random.fork_rng(devices=[]):
+        encoders = Encoders(released_form)
+    ours = {f"encoders.{key}": value for key, value in encoders.state_dict().items()}
+    ours = {key: value for key, value in ours.items() if not key.startswith(CONSTANTS)}
+    names = dict(zip(RELEASED[layout], ENCODERS, strict=True))
+    theirs = {renamed(key, names): value for key, value in tensors.items()}
+    match = match_tensors(ours, theirs)
+    refuse_other_encoders(match, ours, theirs, url)
+    for key in match.loaded:
+        ours[key].copy_(theirs[key])
+    return encoders
+
+
+def _own_encoders(state: dict[str, Any]) -> Encoders:
+    with torch.random.fork_rng(devices=[]):
+        encoders = Encoders(config_from_dict(EncodersConfig, state["config"]["encoders"]))
+    encoders.load_state_dict(state["encoders"])
+    return encoders
+
+
+def read_tensors(url: str, layout: str) -> dict[str, Tensor]:
+    """All tensors that may be weights in the file at `url`, under the names that it gives them.
+
+    Raises UserError if it is of another layout than `layout`: "checkpoint", "avid" or "replai".
+    """
+    if layout == "checkpoint":
+        state = load_checkpoint(url)
+        parts = [(part, state[part].items()) for part in ("encoders", "objective")]
+        tensors = {f"{part}.{key}": value for part, items in parts for key, value in items}
+        return {key: value for key, value in tensors.items() if not key.startswith(CONSTANTS)}
+    state = load_foreign(url)
+    tensors = _model_tensors(state)
+    found = "checkpoint" if state.get("format") == FORMAT else _layout_of(tensors)
+    if found != layout:
+        expected = " and ".join(f"{prefix}.*" for prefix in RELEASED[layout])
+        remedy = f"it is one for init.{found}" if found else "give a checkpoint as released"
+        raise UserError(f"init.{layout}={url} has no {expected} in its `model`; {remedy}")
+    return tensors
+
+
+def renamed(key: str, names: Mapping[str, str]) -> str:
+    """Our name of their `key`, by prefixes (theirs -> ours); itself if we have none."""
+    for theirs, ours in names.items():
+        if key.startswith(f"{theirs}."):
+            return ours + key.removeprefix(theirs)
+    return key
+
+
+def refuse_other_encoders(
+    match: Match, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], url: str
+) -> None:
+    """Raises UserError unless the encoders' tensors are the same in name and shape."""
+    differing = [
+        *(f"{key} is {_shape(ours[key])} here, {_shape(theirs[key])} there"
+          for key in match.resized if key.startswith(ENCODERS)),
+        *(f"{key} is not in the file" for key in match.absent if key.startswith(ENCODERS)),
+        *(f"{key} is in the file alone" for key in match.unused if key.startswith(ENCODERS)),
+    ]  # fmt: skip
+    if differing:
+        more = len(differing) - MOST_NAMED
+        named = "; ".join(differing[:MOST_NAMED]) + (f"; {more} more differ" if more > 0 else "")
+        raise UserError(
+            f"{url} holds other encoders than this run has: {named}. Give the run their sizes and "
+            "norm (encoders.video, encoders.audio; released encoders have the default ones)"
+        )
+
+
+def _model_tensors(state: dict[str, Any]) -> dict[str, Tensor]:
+    model = state.get("model")
+    named = model.items() if isinstance(model, dict) else ()
+    return {_unwrapped(str(key)): value for key, value in named if isinstance(value, Tensor)}
+
+
+def _unwrapped(key: str) -> str:
+    """`key` without what DataParallel and DDP put into it."""
+    return ".".join(part for part in key.split(".") if part != "module")
+
+
+def _layout_of(keys: Collection[str]) -> str:
+    """The released layout that has both encoders among `keys`; empty if none has."""
+    for layout, prefixes in RELEASED.items():
+        if all(any(key.startswith(f"{prefix}.") for key in keys) for prefix in prefixes):
+            return layout
+    return ""
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"

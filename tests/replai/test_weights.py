@@ -1,0 +1,68 @@
+"""Encoders out of any checkpoint: ours, AVID's, RepLAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import fsspec
+import pytest
+import torch
+
+from replai.checkpoint import save_checkpoint
+from replai.core.config import config_dict
+from replai.core.errors import UserError
+from replai.models import Encoders, EncodersConfig
+from replai.weights import load_encoders
+from tests.replai.training.released import (
+    Model,
+    avid_shapes,
+    random_model,
+    replai_shapes,
+    write_avid,
+    write_replai,
+)
+from tests.replai.training.runs import TINY_ENCODERS
+
+
+@pytest.mark.parametrize(
+    ("shapes", "write", "prefix"),
+    [(avid_shapes, write_avid, "video_model"), (replai_shapes, write_replai, "backbone.video")],
+)
+def test_released_encoders(
+    tmp_path: Path,
+    shapes: Callable[[], dict[str, tuple[int, ...]]],
+    write: Callable[[Path, Model], None],
+    prefix: str,
+) -> None:
+    model = random_model(shapes())
+    write(tmp_path / "released.pt", model)
+    loaded = load_encoders(str(tmp_path / "released.pt"), EncodersConfig()).video.state_dict()
+    assert loaded
+    assert all(torch.equal(value, model[f"{prefix}.{key}"]) for key, value in loaded.items())
+    with pytest.raises(UserError, match=r"other encoders than this run has: encoders\.video"):
+        load_encoders(str(tmp_path / "released.pt"), TINY_ENCODERS)
+
+
+def test_ours_say_their_own_form_wherever_they_lie() -> None:
+    form = replace(TINY_ENCODERS, standardise=True)
+    encoders = Encoders(form)
+    state = {"encoders": encoders.state_dict(), "config": {"encoders": config_dict(form)}}
+    save_checkpoint("memory://weights/checkpoint.pt", state)
+    random_state = torch.get_rng_state()
+    loaded = load_encoders("memory://weights/checkpoint.pt", EncodersConfig())
+    assert loaded.config == form
+    assert torch.equal(torch.get_rng_state(), random_state)
+    for key, value in encoders.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_any_other_file_is_refused(tmp_path: Path) -> None:
+    torch.save({"model": {"layer": torch.ones(3)}}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match=r"other\.pt is no checkpoint of train\.py, nor one as"):
+        load_encoders(str(tmp_path / "other.pt"), EncodersConfig())
+    with fsspec.open("memory://weights/text.pt", "wb") as file:
+        file.write(b"hello")
+    with pytest.raises(UserError, match=r"text\.pt is no torch checkpoint"):
+        load_encoders("memory://weights/text.pt", EncodersConfig())
