@@ -1,7 +1,8 @@
 """Probe a checkpoint: python probe.py --config configs/probe/X.yaml [key=value ...]
 
 Freezes the video encoder, trains linear verb and noun heads on one dataset root and tests them on
-another; a random encoder goes the same way beside it.
+another; a random encoder goes the same way beside it. Runs as one process, or as the ranks of
+torchrun, which share the reading and encoding.
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from replai.core.errors import exits_cleanly
 from replai.evaluation.config import ProbeConfig
 from replai.evaluation.probe import run_probe
 from replai.report.probe import print_table, write_probe
+from replai.stream.loader import Share
+from replai.training.ranks import joined_ranks
 
 
 @exits_cleanly
 def main() -> None:
     """parse → build → run → close"""
-    parser = argparse.ArgumentParser(description="Linear probe of a checkpoint's video encoder.")
+    parser = argparse.ArgumentParser(description="Linear probe of a checkpoint's encoders.")
     parser.add_argument("--config", required=True, help="a YAML file of configs/probe/")
     parser.add_argument("overrides", nargs="*", help="key=value, as in checkpoint=URL")
     arguments = parser.parse_args()
     config = load_config(ProbeConfig, arguments.config, arguments.overrides)
-    result = run_probe(config)
-    write_probe(result, config.out)
-    print_table(result, config.out)
+    with joined_ranks(config.rank_timeout_seconds) as ranks:
+        share = Share(rank=ranks.rank, world_size=ranks.world_size)
+        outcomes = run_probe(config, ranks.device, share)
+    if ranks.is_first:
+        result = {name: outcome.to_fields() for name, outcome in outcomes.items()}
+        write_probe(result, config.out)
+        print_table(result, config.out)
 
 
 if __name__ == "__main__":

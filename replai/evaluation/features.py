@@ -1,79 +1,164 @@
-"""Frozen features of every labelled action of a dataset."""
+"""Frozen features of every labelled action of a dataset, of any number of encoders at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.core.index import DatasetIndex
-from replai.evaluation.config import Pool, ProbeConfig
+from replai.evaluation.config import ClipsConfig
+from replai.evaluation.progress import with_progress
 from replai.models import Encoders
-from replai.stream.loader import AVStream
+from replai.objectives.gather import gather
+from replai.stream.loader import AVStream, Share
 from replai.stream.sampling import At, SamplingConfig
 from replai.views import VideoView
+
+ALONE = Share()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be told of each item: its name, and class id → name."""
+
+    name: str
+    classes: Mapping[int, str]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features float32 [N, D] of N actions and their labels int64 [N, 2] (verb, noun)."""
+    """What a classifier is given: N items (actions, sounds), V views of each."""
 
     values: Tensor
+    """float32 [N, V, D]."""
     labels: Tensor
+    """int64 [N, tasks]: class ids, -1 where unknown."""
+    origins: NDArray[np.str_]
+    """str [N]: the video (recording) that each was cut from."""
+    tasks: tuple[Task, ...]
+    num_left_out: int = 0
+    """Items that could not be had."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Features:
+        """Those of the items, bool [N]."""
+        which = torch.from_numpy(chosen)
+        return replace(
+            self,
+            values=self.values[which],
+            labels=self.labels[which],
+            origins=self.origins[chosen],
+            num_left_out=0,
+        )
+
+    def averaged(self) -> Features:
+        """One view an item: the mean of its views."""
+        return replace(self, values=self.values.mean(dim=1, keepdim=True))
 
 
 @torch.no_grad()
 def action_features(
-    encoders: Encoders,
+    encoders: Mapping[str, Encoders],
     index: DatasetIndex,
-    config: ProbeConfig,
+    clips: ClipsConfig,
     device: torch.device,
+    share: Share = ALONE,
     quarantine: Path | None = None,
-) -> Features:
-    """Features of each labelled action of `index`, each exactly once, in index order.
+) -> dict[str, Features]:
+    """Name of the encoder → features of each labelled action of `index`, in index order.
 
-    `clips_per_action` clips are spread evenly over the action, centre-cropped and encoded with
-    everything frozen, BatchNorm's statistics too (the released EPIC probe leaves them in training
-    mode, so that its backbone still adapts); the clips are then pooled as configured. Bad samples
-    are left out, named in the file `quarantine`, and counted in a line on the screen.
+    Each action is read and decoded once, whatever the number of encoders, and comes exactly once,
+    whatever the number of ranks; the features are then on the first rank alone, the others get
+    none. Clips are centre-cropped and encoded with everything frozen, BatchNorm's statistics too
+    (the released EPIC probe leaves them in training mode, so that its backbone still adapts).
+    Bad samples are left out and named in the file `quarantine`.
     """
-    encoders.eval()
-    values: list[Tensor] = []
-    labels: list[Tensor] = []
-    stream = _action_stream(index, config, quarantine)
-    for batch in stream:
-        clips = encoders.encode_video(batch.views["clip"].to(device)).float().cpu()
-        valid = batch.valid[:: config.clips_per_action]
-        values.append(_pooled(clips, config)[valid])
-        labels.append(batch.labels[:: config.clips_per_action][valid])
-    if quarantine and stream.quarantine.count:
-        bad = stream.quarantine.count
-        print(f"{bad} bad samples of {index.root} are left out; they are named in {quarantine}")
-    return Features(torch.cat(values), torch.cat(labels))
+    for one in encoders.values():
+        one.to(device).eval()
+    stream = _stream(index, clips, share, quarantine)
+    facts: list[Tensor] = []
+    values: dict[str, list[Tensor]] = {name: [] for name in encoders}
+    batches = with_progress(
+        stream, stream.num_items, f"encoding {index.root}",
+        of_each=clips.batch_size * share.world_size, shown=share.rank == 0,
+    )  # fmt: skip
+    for batch in batches:
+        told = torch.cat([batch.positions[:, None], batch.valid[:, None], batch.labels], dim=1)
+        _keep(facts, told[:: clips.clips_per_action].to(device), share)
+        video = batch.views["clip"].to(device)
+        for name, one in encoders.items():
+            _keep(values[name], _views(one.encode_video(video).float(), clips), share)
+    if share.rank:
+        return {}
+    table = torch.cat(facts)[: stream.num_items]  # what is behind pads the last batch
+    assert torch.equal(table[:, 0], torch.arange(stream.num_items)), "an action missed or twice"
+    valid = table[:, 1].bool()
+    return {
+        name: Features(
+            values=torch.cat(parts)[: stream.num_items][valid],
+            labels=table[:, 2:][valid],
+            origins=_video_ids(index)[valid.numpy()],
+            tasks=action_tasks(index),
+            num_left_out=int((~valid).sum()),
+        )
+        for name, parts in values.items()
+    }
 
 
-def _action_stream(index: DatasetIndex, config: ProbeConfig, quarantine: Path | None) -> AVStream:
+def action_tasks(index: DatasetIndex) -> tuple[Task, ...]:
+    """Verbs and nouns, as the header of `index` has them."""
+    header = index.header
+    named = (("verb", header.verbs), ("noun", header.nouns))
+    return tuple(
+        Task(name, {int(number): said for number, said in classes.items()})
+        for name, classes in named
+    )
+
+
+def _keep(parts: list[Tensor], rows: Tensor, share: Share) -> None:
+    """Adds the rows of all ranks, in their order; on the first rank alone."""
+    everyones = gather(rows)
+    if not share.rank:
+        parts.append(everyones.cpu())
+
+
+def _video_ids(index: DatasetIndex) -> NDArray[np.str_]:
+    rows = np.repeat(np.arange(index.header.num_samples), index.column("num_actions"))
+    return index.column("video_id")[rows].astype(str)
+
+
+def _stream(
+    index: DatasetIndex, clips: ClipsConfig, share: Share, quarantine: Path | None
+) -> AVStream:
     view = VideoView(
         name="clip",
-        start_seconds=-config.clip_seconds / 2,
-        duration_seconds=config.clip_seconds,
-        num_frames=config.num_frames,
+        start_seconds=-clips.clip_seconds / 2,
+        duration_seconds=clips.clip_seconds,
+        num_frames=clips.num_frames,
     )
     return AVStream(
         index,
         (view,),
-        sampling=SamplingConfig(at=At.actions, per_visit=config.clips_per_action),
-        crop=config.crop,
-        batch_size=config.batch_size,
+        sampling=SamplingConfig(at=At.actions, per_visit=clips.clips_per_action),
+        crop=clips.crop,
+        batch_size=clips.batch_size * share.world_size,
         augment=False,
-        config=config.stream,
+        share=share,
+        config=clips.stream,
         quarantine_path=quarantine,
     )
 
 
-def _pooled(clips: Tensor, config: ProbeConfig) -> Tensor:
-    """[actions * clips, D] → [actions, D] (mean) or [actions, clips * D] (join)."""
-    per_action = clips.reshape(-1, config.clips_per_action, clips.shape[1])
-    return per_action.mean(dim=1) if config.pool is Pool.mean else per_action.flatten(1)
+def _views(encoded: Tensor, clips: ClipsConfig) -> Tensor:
+    """[actions * clips, D] → [actions, views, parts * D]."""
+    per_part = clips.clips_per_action // clips.parts
+    split = encoded.reshape(-1, clips.parts, per_part, encoded.shape[1])
+    return split.transpose(1, 2).flatten(2)

@@ -1,6 +1,8 @@
-"""Linear verb and noun heads on fixed features, and their top-1 and top-5 accuracy."""
+"""`sgd`: a linear head for each task on fixed features, trained together."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +11,6 @@ from torch import Tensor, nn
 from replai.evaluation.config import LinearConfig
 from replai.evaluation.features import Features
 
-TASKS = ("verb", "noun")
-
 
 class LinearHeads(nn.Module):
     """One linear classifier a task, on standardised features."""
@@ -18,7 +18,7 @@ class LinearHeads(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Tensor, std: Tensor, num_classes: tuple[int, ...], seed: int) -> None:
+    def __init__(self, mean: Tensor, std: Tensor, num_classes: Sequence[int], seed: int) -> None:
         """`mean` and `std` float32 [D] are those of the training features."""
         super().__init__()
         self.register_buffer("mean", mean)
@@ -28,22 +28,32 @@ class LinearHeads(nn.Module):
             self.heads = nn.ModuleList(nn.Linear(len(mean), count) for count in num_classes)
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Logits [B, classes] of each task for features [B, D]."""
+        """Logits [..., classes] of each task for features [..., D]."""
         standard = (features - self.mean) / self.std
         return tuple(head(standard) for head in self.heads)
 
+    @torch.no_grad()
+    def predict(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Of each task, the softmax averaged over views: [N, classes] for values [N, V, D]."""
+        return tuple(logits.softmax(dim=2).mean(dim=1) for logits in self(values))
+
+    def protocol(self) -> dict[str, object]:
+        """Nothing was chosen: all stands in the config."""
+        return {}
+
 
 def fit_heads(
-    features: Features, num_classes: tuple[int, ...], config: LinearConfig, seed: int
+    features: Features, num_classes: Sequence[int], config: LinearConfig, seed: int
 ) -> LinearHeads:
     """Heads trained by SGD on the mean of the tasks' cross-entropies.
 
-    Actions without a class for a task (label -1) do not count for it. Features are standardised
-    with the training set's statistics, a deviation from the released code that takes the scale
-    of an encoder's output out of the comparison.
+    In each epoch an item comes once, in one of its views, drawn anew. Items without a class for a
+    task (label -1) do not count for it. Features are standardised with the training set's
+    statistics, a deviation from the released code that takes the scale of an encoder's output out
+    of the comparison.
     """
-    std = features.values.std(dim=0).clamp_min(1e-6)
-    heads = LinearHeads(features.values.mean(dim=0), std, num_classes, seed)
+    mean, std = standard(features.values)
+    heads = LinearHeads(mean, std, num_classes, seed)
     optimizer = torch.optim.SGD(
         heads.parameters(),
         lr=config.learning_rate,
@@ -53,15 +63,24 @@ def fit_heads(
     milestones = [round(share * config.num_epochs) for share in config.drop_at]
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
     draw = torch.Generator().manual_seed(seed)
+    num_items, num_views = features.values.shape[:2]
     for _ in range(config.num_epochs):
-        rows_in_order = torch.randperm(len(features.values), generator=draw)
+        rows_in_order = torch.randperm(num_items, generator=draw)
+        view = torch.randint(num_views, (num_items,), generator=draw) if num_views > 1 else 0
+        values = features.values[torch.arange(num_items), view]
         for rows in torch.split(rows_in_order, config.batch_size):
             optimizer.zero_grad()
-            loss = _loss(heads(features.values[rows]), features.labels[rows])
+            loss = _loss(heads(values[rows]), features.labels[rows])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         schedule.step()
     return heads
+
+
+def standard(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, float32 [D] each, of values [N, V, D] over items and views."""
+    flat = values.flatten(0, 1)
+    return flat.mean(dim=0), flat.std(dim=0).clamp_min(1e-6)
 
 
 def _loss(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
@@ -71,23 +90,3 @@ def _loss(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:
         if (labels[:, task] >= 0).any()
     ]
     return torch.stack(losses).mean() if losses else torch.zeros((), requires_grad=True)
-
-
-@torch.no_grad()
-def accuracies(heads: LinearHeads, features: Features) -> dict[str, float]:
-    """`verb_top1`, `verb_top5`, `noun_top1`, `noun_top5` in percent."""
-    figures: dict[str, float] = {}
-    for task, scores in enumerate(heads(features.values)):
-        labels = features.labels[:, task]
-        for k in (1, 5):
-            share = top_k_share(scores[labels >= 0], labels[labels >= 0], k)
-            figures[f"{TASKS[task]}_top{k}"] = 100 * share
-    return figures
-
-
-def top_k_share(scores: Tensor, labels: Tensor, k: int) -> float:
-    """Share of rows of `scores` [N, C] whose label is among their k highest; 0 for no rows."""
-    if not len(labels):
-        return 0.0
-    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return float((best == labels[:, None]).any(dim=1).float().mean())

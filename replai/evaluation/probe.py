@@ -1,4 +1,4 @@
-"""A linear probe: a trained encoder and a random one of the same form, on the same actions."""
+"""A probe run: a trained encoder and a random one of the same form, on the same data."""
 
 from __future__ import annotations
 
@@ -6,86 +6,127 @@ from pathlib import Path
 
 import torch
 
-from replai.checkpoint import load_checkpoint
 from replai.core import storage
-from replai.core.config import config_from_dict
+from replai.core.annotations import read_annotations
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
-from replai.evaluation.config import ProbeConfig
-from replai.evaluation.features import action_features
-from replai.evaluation.linear import accuracies, fit_heads
-from replai.models import Encoders, EncodersConfig
+from replai.core.relabel import relabelled
+from replai.evaluation.config import Method, ProbeConfig
+from replai.evaluation.evaluate import Outcome, evaluate
+from replai.evaluation.features import ALONE, Features, action_features
+from replai.models import Encoders
+from replai.stream.loader import Share
+from replai.weights import load_encoders
 
 QUARANTINE_NAME = "quarantine.jsonl"
-Result = dict[str, dict[str, float]]
+TRAINED, RANDOM = "trained", "random"
 
 
-def run_probe(config: ProbeConfig) -> Result:
-    """`{"trained": {...}, "random": {...}}`, accuracies in percent on the test root's actions."""
+def run_probe(
+    config: ProbeConfig, device: torch.device, share: Share = ALONE
+) -> dict[str, Outcome]:
+    """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
+
+    As one rank of several this returns nothing but on the first. Raises UserError for a
+    checkpoint, a dataset or labels that cannot be used.
+    """
     torch.set_num_threads(config.cpu_threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train, test = open_index(config.train_root), open_index(config.test_root)
+    says = share.rank == 0
+    train = _labelled(config.train_root, config.train_annotations, says)
+    test = _labelled(config.test_root, config.test_annotations, says)
     _refuse_shared_videos(train, test)
     _refuse_other_classes(train, test)
-    trained, fresh = _encoders(config)
-    quarantine = _fresh_quarantine(config.out)
-    return {
-        "trained": _probe_encoders(trained.to(device), train, test, config, device, quarantine),
-        # It meets the same bad samples again: they are named once.
-        "random": _probe_encoders(fresh.to(device), train, test, config, device, None),
+    encoders = trained_and_random(config)
+    quarantine = _fresh_quarantine(config.out, share.rank)
+    splits = [_features(encoders, one, config, device, share, quarantine) for one in (train, test)]
+    return _outcomes(splits[0], splits[1], config) if says else {}
+
+
+def trained_and_random(config: ProbeConfig) -> dict[str, Encoders]:
+    """The checkpoint's encoders, and others of their form as a random draw made them."""
+    trained = load_encoders(config.checkpoint, config.encoders)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        fresh = Encoders(trained.config)
+    return {TRAINED: trained, RANDOM: fresh}
+
+
+def row_name(encoder: str, method: Method, methods: list[Method]) -> str:
+    """As in `trained`, or `trained (svm)` where that is not the first of the classifiers."""
+    return encoder if method is methods[0] else f"{encoder} ({method.value})"
+
+
+def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
+    """The dataset with the labels that count."""
+    index = open_index(root)
+    if not annotations:
+        return index
+    told = relabelled(index, read_annotations(annotations))
+    if says:
+        print(told.said, flush=True)
+    return told.index
+
+
+def _features(
+    encoders: dict[str, Encoders],
+    index: DatasetIndex,
+    config: ProbeConfig,
+    device: torch.device,
+    share: Share,
+    quarantine: Path | None,
+) -> dict[str, Features]:
+    found = action_features(encoders, index, config, device, share, quarantine)
+    for bad in {one.num_left_out for one in found.values()} - {0}:
+        named = f"; they are named in {quarantine}" if quarantine else ""
+        print(f"{bad} bad samples of {index.root} are left out{named}", flush=True)
+    return found
+
+
+def _outcomes(
+    train: dict[str, Features], test: dict[str, Features], config: ProbeConfig
+) -> dict[str, Outcome]:
+    clips = {
+        "train": config.train_annotations or config.train_root,
+        "test": config.test_annotations or config.test_root,
+        "clips_per_action": config.clips_per_action,
+        "parts": config.parts,
+        "clip_seconds": config.clip_seconds,
+        "num_frames": config.num_frames,
+        "crop_pixels": config.crop.size_pixels,
+        "short_side_pixels": config.crop.min_short_side,
     }
+    outcomes = {}
+    for method in config.classifiers:
+        for name in train:
+            found = evaluate(train[name], test[name], method, config, config.seed)
+            protocol = {what: {**clips, **said} for what, said in found.protocol.items()}
+            named = row_name(name, method, config.classifiers)
+            outcomes[named] = Outcome(found.figures, found.classes, protocol)
+    return outcomes
 
 
-def _fresh_quarantine(out: str) -> Path | None:
+def _fresh_quarantine(out: str, rank: int) -> Path | None:
     """The file for bad samples, without an earlier probe's; None where OUT is no local folder."""
     if not storage.is_local(out):
         return None
-    path = storage.local_path(out) / QUARANTINE_NAME
+    name = f"quarantine-rank{rank}.jsonl" if rank else QUARANTINE_NAME
+    path = storage.local_path(out) / name
     path.unlink(missing_ok=True)
     return path
 
 
-def _probe_encoders(
-    encoders: Encoders,
-    train: DatasetIndex,
-    test: DatasetIndex,
-    config: ProbeConfig,
-    device: torch.device,
-    quarantine: Path | None,
-) -> dict[str, float]:
-    fitted_on = action_features(encoders, train, config, device, quarantine)
-    num_classes = _num_classes(train, test)
-    heads = fit_heads(fitted_on, num_classes, config.linear, config.seed)
-    tested_on = action_features(encoders, test, config, device, quarantine)
-    return accuracies(heads, tested_on)
-
-
-def _encoders(config: ProbeConfig) -> tuple[Encoders, Encoders]:
-    """(as trained, as a random draw made them) in the form that the checkpoint says."""
-    state = load_checkpoint(config.checkpoint)
-    form = config_from_dict(EncodersConfig, state["config"]["encoders"])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        fresh, trained = Encoders(form), Encoders(form)
-    trained.load_state_dict(state["encoders"])
-    return trained, fresh
-
-
-def _num_classes(train: DatasetIndex, test: DatasetIndex) -> tuple[int, int]:
-    def count(name: str) -> int:
-        ids = [int(i) for index in (train, test) for i in getattr(index.header, name)]
-        return max(ids, default=0) + 1
-
-    return count("verbs"), count("nouns")
-
-
 def _refuse_shared_videos(train: DatasetIndex, test: DatasetIndex) -> None:
-    shared = set(train.column("video_id")) & set(test.column("video_id"))
+    """Looks at the videos that have actions: one root may hold both splits' under two files."""
+    shared = _labelled_videos(train) & _labelled_videos(test)
     if shared:
         raise UserError(
             f"{len(shared)} videos are in both {train.root} and {test.root} (one is "
             f"{min(shared)}); a probe is tested on other videos than it is trained on"
         )
+
+
+def _labelled_videos(index: DatasetIndex) -> set[str]:
+    return set(index.column("video_id")[index.column("num_actions") > 0])
 
 
 def _refuse_other_classes(train: DatasetIndex, test: DatasetIndex) -> None:

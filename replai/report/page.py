@@ -20,8 +20,16 @@ from replai.core.errors import UserError, exits_cleanly
 from replai.core.index import DatasetIndex, open_index
 from replai.models import LogMel, LogMelConfig
 from replai.objectives.moment import AUDIO, VIDEO_AFTER, VIDEO_BEFORE
-from replai.report.plots import moment_strip, probe_bars, training_curves
-from replai.report.probe import COLUMNS
+from replai.report.plots import moment_strip, training_curves
+from replai.report.probe import protocol_lines
+from replai.report.probe_pictures import (
+    Fields,
+    Result,
+    class_dots,
+    figure_names,
+    probe_bars,
+    title_of,
+)
 from replai.stream.collate import AVBatch
 from replai.stream.loader import AVStream, StreamConfig
 from replai.training.config import RunConfig
@@ -138,20 +146,29 @@ def _fact(name: str, value: float | None, chance: float) -> str:
     return f"<tr>{cells}</tr>"
 
 
-def _probe(result: dict[str, dict[str, float]]) -> str:
-    head = "".join(f"<th>{column.replace('_', ' ')}</th>" for column in COLUMNS)
+def _probe(result: Result) -> str:
+    names = figure_names(result)
+    head = "".join(f"<th>{title_of(name).replace(chr(10), '<br>')}</th>" for name in names)
     body = "".join(
-        f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f"<td>{figures[column]:.1f}</td>" for column in COLUMNS)
-        + "</tr>"
-        for name, figures in result.items()
+        f"<tr><td>{html.escape(row)}</td>{''.join(_figure(fields, name) for name in names)}</tr>"
+        for row, fields in result.items()
     )
     table = f"<table><tr><th>encoder</th>{head}</tr>{body}</table>"
+    told = "; ".join(html.escape(line) for line in protocol_lines(result))
     note = (
         "<p class='note'>Accuracy in % on videos that neither the encoder nor the linear heads "
-        "were trained on; the encoders are frozen.</p>"
+        f"were trained on; the encoders are frozen. {told}</p>"
     )
-    return table + note + _image(probe_bars(result), "probe accuracies")
+    bars, classes = probe_bars(result), class_dots(result)
+    return table + note + _image(bars, "probe accuracies") + _image(classes, "class by class")
+
+
+def _figure(fields: Fields, name: str) -> str:
+    if name not in fields:
+        return "<td>–</td>"
+    interval = fields.get("intervals", {}).get(name)
+    beside = "<br><small>{:.1f}–{:.1f}</small>".format(*interval) if interval else ""
+    return f"<td>{fields[name]:.1f}{beside}</td>"
 
 
 @exits_cleanly

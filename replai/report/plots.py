@@ -28,25 +28,6 @@ def png(figure: Figure) -> bytes:
     return sink.getvalue()
 
 
-def probe_bars(result: dict[str, dict[str, float]]) -> bytes:
-    """Top-1 and top-5 accuracies of each encoder, side by side."""
-    figure = Figure(figsize=(7, 3))
-    axes = figure.subplots()
-    names = list(next(iter(result.values())))
-    width = 0.8 / len(result)
-    for number, (encoder, figures) in enumerate(result.items()):
-        left = np.arange(len(names)) + (number - (len(result) - 1) / 2) * width
-        colour = RANDOM if encoder == "random" else TRAINED
-        bars = axes.bar(left, [figures[n] for n in names], width, label=encoder, color=colour)
-        axes.bar_label(bars, fmt="%.1f", fontsize=8)
-    axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set_ylabel("accuracy, %")
-    axes.set_ylim(0, 105)
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(result))
-    axes.spines[["top", "right"]].set_visible(False)
-    return png(figure)
-
-
 def training_curves(rows: Sequence[dict[str, float]]) -> bytes:
     """Loss terms, accuracies and pace over the steps; held-out values as dots."""
     figure = Figure(figsize=(12, 6))

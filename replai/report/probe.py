@@ -1,34 +1,83 @@
-"""A probe's result: a table on screen, probe.json and probe.png."""
+"""A probe's result: a table on screen, probe.json, probe.png and probe-classes.png."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from replai.core import storage
-from replai.report.plots import probe_bars
+from replai.report.probe_pictures import (
+    Fields,
+    Result,
+    class_dots,
+    figure_names,
+    probe_bars,
+    title_of,
+)
 
-COLUMNS = ("verb_top1", "verb_top5", "noun_top1", "noun_top5")
-Result = dict[str, dict[str, float]]
+WIDTH = 120
+"""Columns of a table that is printed into a file."""
 
 
 def write_probe(result: Result, out: str) -> None:
-    """Writes OUT/probe.json and OUT/probe.png."""
-    storage.write_bytes(
-        storage.join(out, "probe.json"), (json.dumps(result, indent=1) + "\n").encode()
-    )
+    """Writes OUT/probe.json, OUT/probe.png and OUT/probe-classes.png."""
+    data = (json.dumps(result, indent=1) + "\n").encode()
+    storage.write_bytes(storage.join(out, "probe.json"), data)
     storage.write_bytes(storage.join(out, "probe.png"), probe_bars(result))
+    storage.write_bytes(storage.join(out, "probe-classes.png"), class_dots(result))
 
 
 def print_table(result: Result, out: str) -> None:
-    """Prints the accuracies in percent, a row an encoder."""
-    table = Table(title="linear probe on held-out videos, accuracy in %")
-    for column in ("encoder", *COLUMNS):
-        table.add_column(column, justify="left" if column == "encoder" else "right")
-    for name, figures in result.items():
-        table.add_row(name, *(f"{figures[column]:.1f}" for column in COLUMNS))
+    """Prints the accuracies in percent, a row an encoder, with their intervals and protocol."""
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    names = figure_names(result)
+    table = Table(title="linear probe on held-out data, accuracy in %", box=SIMPLE_HEAD)
+    for column in ("encoder", *map(title_of, names)):
+        table.add_column(column, justify="left" if column == "encoder" else "right")
+    for row, fields in result.items():
+        table.add_row(row, *(_cell(fields, name) for name in names))
     console.print(table)
-    console.print(f"written: {out}/probe.json, {out}/probe.png", highlight=False)
+    for line in protocol_lines(result):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    told = f"written: {out}/probe.json, {out}/probe.png, {out}/probe-classes.png"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+def _cell(fields: Fields, name: str) -> str:
+    if name not in fields:
+        return "–"
+    interval = fields["intervals"][name]
+    below = "{:.1f}–{:.1f}".format(*interval) if interval else ""
+    return f"{fields[name]:.1f}\n[dim]{below}[/dim]"
+
+
+def protocol_lines(result: Result) -> Iterator[str]:
+    """How the figures were found: a line for each classifier, from its first row."""
+    told: set[str] = set()
+    for fields in result.values():
+        for what, protocol in fields.get("protocol", {}).items():
+            line = f"{what}, {_protocol(what, protocol)}"
+            if protocol["classifier"] not in told:
+                yield line
+            told.add(protocol["classifier"])
+
+
+def _protocol(what: str, said: Mapping[str, Any]) -> str:
+    interval = said["interval"]
+    sounds = (
+        f"{said['clips']} clips a sound"
+        if what == "sounds"
+        else (f"{said['clips_per_action']} clips an action, {said['parts']} joined to a view")
+    )
+    return (
+        f"{said['classifier']}: {sounds}, {said['average']} averaged; {said['num_train']} to train "
+        f"on, {said['num_test']} to test; {100 * interval['confidence']:g}% intervals over "
+        f"{interval['num_groups']} {interval['over']}s"
+    )

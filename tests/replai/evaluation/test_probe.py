@@ -1,80 +1,63 @@
 """The probe on a small packed world."""
 
+from __future__ import annotations
+
 import json
+import os
+import runpy
 import shutil
+import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
-import numpy as np
 import pytest
 import torch
 
+from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.core.index import open_index
-from replai.evaluation.config import LinearConfig, Pool, ProbeConfig
-from replai.evaluation.features import action_features
+from replai.evaluation.config import IntervalConfig, LinearConfig, Method, ProbeConfig
 from replai.evaluation.probe import run_probe
-from replai.models import Encoders
 from replai.stream.loader import StreamConfig
+from replai.stream.worker import fork_server
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
 from tests.replai.stream.test_loader import damage
-from tests.replai.training.runs import TINY_CROP, TINY_ENCODERS, tiny_run
+from tests.replai.training.runs import TINY_CROP, tiny_run
+from tests.worlds import SmallData
 
 CPU = torch.device("cpu")
+PROBE = Path(__file__).parents[3] / "probe.py"
 
 
-def _config(root: Path, out: Path) -> ProbeConfig:
+@pytest.fixture(scope="module")
+def checkpoint(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of a tiny run of one epoch."""
+    out = tmp_path_factory.mktemp("run")
+    Trainer(tiny_run(small_root, out, num_epochs=1), Ranks(0, 1, CPU)).train()
+    return str(out / CHECKPOINT_NAME)
+
+
+def config(train: Path, test: Path, out: Path, checkpoint: str = "none.pt") -> ProbeConfig:
     return ProbeConfig(
-        checkpoint=str(out / CHECKPOINT_NAME),
-        train_root=str(root),
-        test_root=str(root),
+        checkpoint=checkpoint,
+        train_root=str(train),
+        test_root=str(test),
         out=str(out),
         crop=TINY_CROP,
         stream=StreamConfig(num_workers=0),
         batch_size=4,
         cpu_threads=1,
         linear=LinearConfig(num_epochs=2),
+        interval=IntervalConfig(num_resamples=20),
     )
-
-
-def test_each_action_comes_once_and_nothing_of_the_encoder_moves(
-    small_root: Path, tmp_path: Path
-) -> None:
-    index, encoders = open_index(str(small_root)), Encoders(TINY_ENCODERS)
-    before = {name: value.clone() for name, value in encoders.state_dict().items()}
-    features = action_features(encoders, index, _config(small_root, tmp_path), CPU)
-    assert len(features.values) == len(features.labels) == index.header.num_actions
-    assert index.header.num_actions % 4  # the last batch is padded, and the padding left out
-    assert all(torch.equal(value, before[name]) for name, value in encoders.state_dict().items())
-    classes = {str(int(label)) for label in features.labels[:, 0]}
-    assert classes <= set(index.header.verbs)
-
-
-def test_features_do_not_depend_on_the_batch(small_root: Path, tmp_path: Path) -> None:
-    index, encoders = open_index(str(small_root)), Encoders(TINY_ENCODERS)
-    config = _config(small_root, tmp_path)
-    one, other = (
-        action_features(encoders, index, replace(config, batch_size=size), CPU) for size in (4, 3)
-    )
-    torch.testing.assert_close(one.values, other.values)
-    assert torch.equal(one.labels, other.labels)
-
-
-def test_pooling(small_root: Path, tmp_path: Path) -> None:
-    index, encoders = open_index(str(small_root)), Encoders(TINY_ENCODERS)
-    config = _config(small_root, tmp_path)
-    joined = action_features(encoders, index, config, CPU).values
-    mean = action_features(encoders, index, replace(config, pool=Pool.mean), CPU).values
-    assert joined.shape[1] == 2 * mean.shape[1]
-    first, second = joined.chunk(2, dim=1)
-    np.testing.assert_allclose(((first + second) / 2).numpy(), mean.numpy(), rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(first, second)
 
 
 def test_a_probe_on_its_own_training_videos_is_refused(small_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="videos are in both"):
-        run_probe(_config(small_root, tmp_path))
+        run_probe(config(small_root, small_root, tmp_path), CPU)
 
 
 def test_a_probe_on_other_class_ids_is_refused(
@@ -87,39 +70,72 @@ def test_a_probe_on_other_class_ids_is_refused(
     first, second = sorted(nouns)[:2]
     nouns[first], nouns[second] = nouns[second], nouns[first]
     path.write_text(json.dumps(fields))
-    config = replace(_config(small_root, tmp_path), test_root=str(tmp_path / "root"))
     with pytest.raises(UserError, match=r"of the nouns is class \d+ in .* pack both with the same"):
-        run_probe(config)
+        run_probe(config(small_root, tmp_path / "root", tmp_path), CPU)
 
 
 def test_trained_and_random_stand_side_by_side(
-    small_root: Path, other_root: Path, tmp_path: Path
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
 ) -> None:
-    Trainer(tiny_run(small_root, tmp_path, num_epochs=1), Ranks(0, 1, CPU)).train()
-    result = run_probe(replace(_config(small_root, tmp_path), test_root=str(other_root)))
-    assert list(result) == ["trained", "random"]
-    for figures in result.values():
-        assert list(figures) == ["verb_top1", "verb_top5", "noun_top1", "noun_top5"]
-        assert all(0 <= value <= 100 for value in figures.values())
+    wanted = replace(
+        config(small_root, other_root, tmp_path, checkpoint),
+        classifiers=[Method.sgd, Method.svm],
+    )
+    result = run_probe(wanted, CPU)
+    assert list(result) == ["trained", "random", "trained (svm)", "random (svm)"]
+    for outcome in result.values():
+        fields = outcome.to_fields()
+        for name in ("verb_top1", "verb_top5", "noun_top1", "noun_top5"):
+            assert 0 <= fields[name] <= 100
+        told = fields["protocol"]["actions"]
+        assert told["num_train"] == open_index(str(small_root)).header.num_actions
+        assert told["clips_per_action"] == 2 and told["test"] == str(other_root)
+
+
+def test_labels_of_files_split_one_root(
+    small_data: SmallData, tmp_path: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header, *rows = small_data.annotations.read_text().splitlines()
+    last = rows[-1].split(",")[2]
+    for name, chosen in (
+        ("train", [row for row in rows if row.split(",")[2] != last]),
+        ("test", [row for row in rows if row.split(",")[2] == last]),
+    ):
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *chosen]) + "\n")
+    wanted = replace(
+        config(small_data.root, small_data.root, tmp_path, checkpoint),
+        train_annotations=str(tmp_path / "train.csv"),
+        test_annotations=str(tmp_path / "test.csv"),
+    )
+    told = run_probe(wanted, CPU)["trained"].to_fields()["protocol"]["actions"]
+    assert told["num_train"] + told["num_test"] == len(rows)
+    assert told["test"] == str(tmp_path / "test.csv")
+    said = capsys.readouterr().out.splitlines()
+    assert (
+        f"labels of {small_data.root}: {told['num_test']} of {told['num_test']} actions" in said[1]
+    )
 
 
 def test_bad_samples_are_named_once_and_counted_on_the_screen(
-    small_root: Path, other_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_root: Path,
+    other_root: Path,
+    tmp_path: Path,
+    checkpoint: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Trainer(tiny_run(small_root, tmp_path, num_epochs=1), Ranks(0, 1, CPU)).train()
     root = shutil.copytree(small_root, tmp_path / "root")
     index = open_index(str(root))
     victim = index.column("key")[index.column("num_actions") == 1][0]
     damage(root, victim)
-    config = replace(_config(root, tmp_path), test_root=str(other_root))
     for _ in range(2):  # a second probe does not repeat what the first one wrote
         capsys.readouterr()
-        run_probe(config)
+        outcome = run_probe(config(root, other_root, tmp_path, checkpoint), CPU)["trained"]
     written = (tmp_path / "quarantine.jsonl").read_text()
     named = [json.loads(row)["key"] for row in written.splitlines()]
     assert named == [victim]
     line = f"1 bad samples of {root} are left out; they are named in {tmp_path}/quarantine.jsonl"
     assert capsys.readouterr().out.splitlines() == [line]
+    assert outcome.to_fields()["protocol"]["actions"]["num_left_out"] == 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle"])
@@ -132,4 +148,37 @@ def test_a_checkpoint_that_is_none_is_named(
     if kind == "pickle":
         torch.save({"evil": print}, path)
     with pytest.raises(UserError, match=CHECKPOINT_NAME):
-        run_probe(replace(_config(small_root, tmp_path), test_root=str(other_root)))
+        run_probe(config(small_root, other_root, tmp_path, str(path)), CPU)
+
+
+def run_command(rank: int, world_size: int, port: int, path: str) -> None:
+    """`python probe.py --config PATH` as torchrun starts it."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world_size), "LOCAL_RANK": str(rank),
+                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+    with mock.patch.object(sys, "argv", ["probe.py", "--config", path]):
+        runpy.run_path(str(PROBE), run_name="__main__")
+
+
+def test_two_processes_find_what_one_finds(
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    wanted = config(small_root, other_root, tmp_path / "two", checkpoint)
+    num_actions = open_index(str(small_root)).header.num_actions
+    assert -(-num_actions // 4) % 2, "one rank should have a batch of padding alone"
+    (tmp_path / "probe.yaml").write_text(config_yaml(wanted))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ranks = [
+        fork_server().Process(target=run_command, args=(rank, 2, port, f"{tmp_path}/probe.yaml"))
+        for rank in (0, 1)
+    ]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(200)
+        assert process.exitcode == 0
+    alone = {name: outcome.to_fields() for name, outcome in run_probe(wanted, CPU).items()}
+    written = json.loads((tmp_path / "two" / "probe.json").read_text())
+    assert written == json.loads(json.dumps(alone))
+    pictures = {path.name for path in (tmp_path / "two").glob("*.png")}
+    assert pictures == {"probe.png", "probe-classes.png"}

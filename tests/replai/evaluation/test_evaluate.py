@@ -1,0 +1,72 @@
+"""From features to figures and their protocol."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import torch
+
+from replai.evaluation.config import (
+    Average,
+    IntervalConfig,
+    LinearConfig,
+    Method,
+    Over,
+    ScoringConfig,
+)
+from replai.evaluation.evaluate import evaluate
+from tests.replai.evaluation.made_up import separable
+
+CONFIG = ScoringConfig(interval=IntervalConfig(num_resamples=50))
+
+
+def test_each_number_has_its_protocol_beside_it() -> None:
+    train, test = separable(80, 0, num_views=2), separable(60, 1, num_views=2)
+    fields = evaluate(train, test, Method.logistic, CONFIG, seed=5).to_fields()
+    json.dumps(fields)
+    assert [name for name in fields if name.startswith("verb")] == [
+        "verb_top1", "verb_top5", "verb_mean_class",
+    ]  # fmt: skip
+    assert fields["intervals"].keys() == {n for n in fields if n.startswith(("verb", "noun"))}
+    told = fields["protocol"]["actions"]
+    assert told["classifier"] == "logistic" and told["seed"] == 5 and told["views"] == 2
+    assert (told["num_train"], told["num_test"]) == (80, 60)
+    assert told["C"].keys() == {"verb", "noun"}
+    assert told["interval"]["over"] == "video" and told["interval"]["num_groups"] == 6
+    named = fields["classes"]["verb"]
+    assert sum(one["num_test"] for one in named) == 60
+    assert {one["name"] for one in named} == {"open", "close", "put"}
+
+
+def test_intervals_over_people_are_over_fewer_groups() -> None:
+    config = replace(CONFIG, interval=replace(CONFIG.interval, over=Over.participant))
+    told = evaluate(separable(80, 0), separable(60, 1), Method.sgd, config, seed=0).protocol
+    assert told["actions"]["interval"]["num_groups"] == 3
+
+
+def test_features_or_predictions_are_averaged() -> None:
+    """The views of an item miss its class by as much to either side: their mean has no noise."""
+    train, test = separable(90, 0), separable(90, 1, noise=0.0)
+    draw = torch.Generator().manual_seed(0)
+    error = torch.tensor([3000.0] * 3 + [3.0] * 3) * torch.randn(90, 1, 6, generator=draw)
+    test = replace(test, values=torch.cat([test.values + error, test.values - error], dim=1))
+    linear = LinearConfig(learning_rate=0.1)
+    top1 = {
+        average: evaluate(
+            train, test, Method.sgd, replace(CONFIG, average=average, linear=linear), 0
+        )
+        .figures["noun_top1"].percent
+        for average in Average
+    }  # fmt: skip
+    assert top1[Average.features] == 100 > top1[Average.predictions]
+
+
+def test_items_without_a_class_are_not_tested() -> None:
+    test = separable(60, 1)
+    labels = test.labels.clone()
+    labels[:, 1] = -1
+    labels[::2, 0] = -1
+    found = evaluate(separable(80, 0), replace(test, labels=labels), Method.sgd, CONFIG, seed=0)
+    assert sum(one.num_test for one in found.classes["verb"]) == 30
+    assert found.figures["noun_top1"].percent == 0 and not found.classes["noun"]
