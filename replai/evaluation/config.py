@@ -8,6 +8,7 @@ from enum import Enum
 from replai.models import EncodersConfig
 from replai.stream.crops import CropConfig
 from replai.stream.loader import StreamConfig
+from replai.stream.quarantine import BadSampleConfig
 
 
 class Method(Enum):
@@ -150,16 +151,40 @@ class ClipsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundsConfig:
+    """The audio encoder on ESC-50. Defaults are AVID's protocol."""
+
+    folder: str = ""
+    """URL of the folder that holds `meta/esc50.csv` and `audio/`. Empty: no sounds are probed."""
+    classifier: Method = Method.svm
+    clips: int = 10
+    """Evenly over each sound, the first at its start, the last at its end; each is a view."""
+    clip_seconds: float = 2.0
+    batch_size: int = 16
+    """Sounds in one pass of the encoder, on each rank."""
+    num_threads: int = 4
+    """That read and decode, on each rank."""
+    bad_samples: BadSampleConfig = field(default_factory=BadSampleConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("clips", "batch_size", "num_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.clip_seconds > 0:
+            raise ValueError(f"clip_seconds is {self.clip_seconds}; it must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbeConfig(ClipsConfig, ScoringConfig):
-    """A probe run: a checkpoint's frozen video encoder on labelled actions."""
+    """A probe run: frozen encoders of a checkpoint, video on labelled actions, audio on sounds."""
 
     checkpoint: str = "???"
     """URL of a checkpoint of train.py, or of one that was released with AVID or RepLAI."""
     encoders: EncodersConfig = field(default_factory=EncodersConfig)
     """Form of released encoders; a checkpoint of train.py says its own."""
-    train_root: str = "???"
-    """Dataset root with labelled actions to train the heads on."""
-    test_root: str = "???"
+    train_root: str = ""
+    """Dataset root with labelled actions to train the heads on. Empty: no actions are probed."""
+    test_root: str = ""
     """Dataset root of other videos to test them on."""
     train_annotations: str = ""
     """Annotation file whose labels count in place of those in the shards of `train_root`."""
@@ -170,7 +195,8 @@ class ProbeConfig(ClipsConfig, ScoringConfig):
     seed: int = 0
     """Of heads, held-out videos and resamples, and of the random encoder beside the trained one."""
     classifiers: list[Method] = field(default_factory=lambda: [Method.sgd])
-    """Each is fitted on the same features."""
+    """Of actions; each is fitted on the same features."""
+    sounds: SoundsConfig = field(default_factory=SoundsConfig)
     cpu_threads: int = 2
     rank_timeout_seconds: float = 600.0
     """How long a rank of torchrun waits for the others before it ends."""
@@ -184,3 +210,7 @@ class ProbeConfig(ClipsConfig, ScoringConfig):
             )
         if not self.classifiers or len(set(self.classifiers)) < len(self.classifiers):
             raise ValueError("classifiers: give each of sgd, logistic and svm at most once")
+        if bool(self.train_root) != bool(self.test_root):
+            raise ValueError("give train_root and test_root, or neither of them")
+        if not (self.train_root or self.sounds.folder):
+            raise ValueError("give train_root and test_root (actions), sounds.folder, or all three")

@@ -63,6 +63,11 @@ class Outcome:
             "protocol": dict(self.protocol),
         }
 
+    def told(self, more: Mapping[str, object]) -> Outcome:
+        """The same with `more` of the protocol, in front."""
+        protocol = {what: {**more, **said} for what, said in self.protocol.items()}
+        return replace(self, protocol=protocol)
+
     def and_also(self, other: Outcome) -> Outcome:
         """Both in one."""
         return Outcome(

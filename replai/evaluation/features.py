@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.core.index import DatasetIndex
+from replai.evaluation.collect import ALONE, Collected
 from replai.evaluation.config import ClipsConfig
 from replai.evaluation.progress import with_progress
 from replai.models import Encoders
-from replai.objectives.gather import gather
 from replai.stream.loader import AVStream, Share
 from replai.stream.sampling import At, SamplingConfig
 from replai.views import VideoView
-
-ALONE = Share()
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class Features:
     tasks: tuple[Task, ...]
     num_left_out: int = 0
     """Items that could not be had."""
+    folds: NDArray[np.int64] | None = None
+    """int64 [N]: the fold of each, where the data has folds."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -57,6 +57,7 @@ class Features:
             labels=self.labels[which],
             origins=self.origins[chosen],
             num_left_out=0,
+            folds=None,
         )
 
     def averaged(self) -> Features:
@@ -84,32 +85,34 @@ def action_features(
     for one in encoders.values():
         one.to(device).eval()
     stream = _stream(index, clips, share, quarantine)
-    facts: list[Tensor] = []
-    values: dict[str, list[Tensor]] = {name: [] for name in encoders}
+    collected, per_action = Collected(encoders, share), clips.clips_per_action
     batches = with_progress(
         stream, stream.num_items, f"encoding {index.root}",
         of_each=clips.batch_size * share.world_size, shown=share.rank == 0,
     )  # fmt: skip
     for batch in batches:
-        told = torch.cat([batch.positions[:, None], batch.valid[:, None], batch.labels], dim=1)
-        _keep(facts, told[:: clips.clips_per_action].to(device), share)
         video = batch.views["clip"].to(device)
-        for name, one in encoders.items():
-            _keep(values[name], _views(one.encode_video(video).float(), clips), share)
+        collected.add(
+            batch.positions[::per_action].to(device),
+            batch.valid[::per_action].to(device),
+            batch.labels[::per_action].to(device),
+            {
+                name: _views(one.encode_video(video).float(), clips)
+                for name, one in encoders.items()
+            },
+        )
     if share.rank:
         return {}
-    table = torch.cat(facts)[: stream.num_items]  # what is behind pads the last batch
-    assert torch.equal(table[:, 0], torch.arange(stream.num_items)), "an action missed or twice"
-    valid = table[:, 1].bool()
+    had, labels, values = collected.whole(stream.num_items)
     return {
         name: Features(
-            values=torch.cat(parts)[: stream.num_items][valid],
-            labels=table[:, 2:][valid],
-            origins=_video_ids(index)[valid.numpy()],
+            values=of,
+            labels=labels,
+            origins=_video_ids(index)[had.numpy()],
             tasks=action_tasks(index),
-            num_left_out=int((~valid).sum()),
+            num_left_out=int((~had).sum()),
         )
-        for name, parts in values.items()
+        for name, of in values.items()
     }
 
 
@@ -121,13 +124,6 @@ def action_tasks(index: DatasetIndex) -> tuple[Task, ...]:
         Task(name, {int(number): said for number, said in classes.items()})
         for name, classes in named
     )
-
-
-def _keep(parts: list[Tensor], rows: Tensor, share: Share) -> None:
-    """Adds the rows of all ranks, in their order; on the first rank alone."""
-    everyones = gather(rows)
-    if not share.rank:
-        parts.append(everyones.cpu())
 
 
 def _video_ids(index: DatasetIndex) -> NDArray[np.str_]:

@@ -11,9 +11,12 @@ from replai.core.annotations import read_annotations
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
+from replai.evaluation.collect import ALONE
 from replai.evaluation.config import Method, ProbeConfig
+from replai.evaluation.esc50 import Recording, read_esc50
 from replai.evaluation.evaluate import Outcome, evaluate
-from replai.evaluation.features import ALONE, Features, action_features
+from replai.evaluation.features import Features, action_features
+from replai.evaluation.sounds import evaluate_folds, sound_features
 from replai.models import Encoders
 from replai.stream.loader import Share
 from replai.weights import load_encoders
@@ -28,18 +31,21 @@ def run_probe(
     """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
 
     As one rank of several this returns nothing but on the first. Raises UserError for a
-    checkpoint, a dataset or labels that cannot be used.
+    checkpoint, a dataset, labels or sounds that cannot be used.
     """
     torch.set_num_threads(config.cpu_threads)
-    says = share.rank == 0
-    train = _labelled(config.train_root, config.train_annotations, says)
-    test = _labelled(config.test_root, config.test_annotations, says)
-    _refuse_shared_videos(train, test)
-    _refuse_other_classes(train, test)
+    actions = _opened_actions(config, share) if config.train_root else None
+    recordings = read_esc50(config.sounds.folder) if config.sounds.folder else None
     encoders = trained_and_random(config)
     quarantine = _fresh_quarantine(config.out, share.rank)
-    splits = [_features(encoders, one, config, device, share, quarantine) for one in (train, test)]
-    return _outcomes(splits[0], splits[1], config) if says else {}
+    outcomes: dict[str, Outcome] = {}
+    if actions:
+        outcomes = _probe_actions(encoders, actions, config, device, share, quarantine)
+    if recordings:
+        found = _probe_sounds(encoders, recordings, config, device, share, quarantine)
+        both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
+        outcomes = {**outcomes, **both}
+    return outcomes
 
 
 def trained_and_random(config: ProbeConfig) -> dict[str, Encoders]:
@@ -56,8 +62,17 @@ def row_name(encoder: str, method: Method, methods: list[Method]) -> str:
     return encoder if method is methods[0] else f"{encoder} ({method.value})"
 
 
+def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, DatasetIndex]:
+    """The training and the test split, with the labels that count."""
+    says = share.rank == 0
+    train = _labelled(config.train_root, config.train_annotations, says)
+    test = _labelled(config.test_root, config.test_annotations, says)
+    _refuse_shared_videos(train, test)
+    _refuse_other_classes(train, test)
+    return train, test
+
+
 def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
-    """The dataset with the labels that count."""
     index = open_index(root)
     if not annotations:
         return index
@@ -67,25 +82,20 @@ def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
     return told.index
 
 
-def _features(
+def _probe_actions(
     encoders: dict[str, Encoders],
-    index: DatasetIndex,
+    splits: tuple[DatasetIndex, DatasetIndex],
     config: ProbeConfig,
     device: torch.device,
     share: Share,
     quarantine: Path | None,
-) -> dict[str, Features]:
-    found = action_features(encoders, index, config, device, share, quarantine)
-    for bad in {one.num_left_out for one in found.values()} - {0}:
-        named = f"; they are named in {quarantine}" if quarantine else ""
-        print(f"{bad} bad samples of {index.root} are left out{named}", flush=True)
-    return found
-
-
-def _outcomes(
-    train: dict[str, Features], test: dict[str, Features], config: ProbeConfig
 ) -> dict[str, Outcome]:
-    clips = {
+    found = []
+    for index in splits:
+        found.append(action_features(encoders, index, config, device, share, quarantine))
+        _say_left_out(found[-1], f"samples of {index.root}", quarantine)
+    train, test = found
+    told = {
         "train": config.train_annotations or config.train_root,
         "test": config.test_annotations or config.test_root,
         "clips_per_action": config.clips_per_action,
@@ -95,14 +105,39 @@ def _outcomes(
         "crop_pixels": config.crop.size_pixels,
         "short_side_pixels": config.crop.min_short_side,
     }
-    outcomes = {}
-    for method in config.classifiers:
-        for name in train:
-            found = evaluate(train[name], test[name], method, config, config.seed)
-            protocol = {what: {**clips, **said} for what, said in found.protocol.items()}
-            named = row_name(name, method, config.classifiers)
-            outcomes[named] = Outcome(found.figures, found.classes, protocol)
-    return outcomes
+    return {
+        row_name(name, method, config.classifiers): evaluate(
+            train[name], test[name], method, config, config.seed
+        ).told(told)
+        for method in config.classifiers
+        for name in train
+    }
+
+
+def _probe_sounds(
+    encoders: dict[str, Encoders],
+    recordings: list[Recording],
+    config: ProbeConfig,
+    device: torch.device,
+    share: Share,
+    quarantine: Path | None,
+) -> dict[str, Outcome]:
+    sounds = config.sounds
+    features = sound_features(encoders, recordings, sounds, device, share, quarantine)
+    _say_left_out(features, f"sounds of {sounds.folder}", quarantine)
+    told = {
+        "folder": sounds.folder, "clips": sounds.clips, "clip_seconds": sounds.clip_seconds,
+    }  # fmt: skip
+    return {
+        name: evaluate_folds(of, sounds.classifier, config, config.seed).told(told)
+        for name, of in features.items()
+    }
+
+
+def _say_left_out(features: dict[str, Features], what: str, quarantine: Path | None) -> None:
+    for bad in {one.num_left_out for one in features.values()} - {0}:
+        named = f"; they are named in {quarantine}" if quarantine else ""
+        print(f"{bad} bad {what} are left out{named}", flush=True)
 
 
 def _fresh_quarantine(out: str, rank: int) -> Path | None:

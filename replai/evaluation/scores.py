@@ -26,7 +26,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """Top-1 accuracy in percent on the `num_test` items of one class."""
+    """Top-1 accuracy in percent on the `num_test` items of one class.
+
+    `num_train`: items of it in the training split; of folds, in all of them.
+    """
 
     class_id: int
     name: str

@@ -60,24 +60,29 @@ def _cell(fields: Fields, name: str) -> str:
 
 def protocol_lines(result: Result) -> Iterator[str]:
     """How the figures were found: a line for each classifier, from its first row."""
-    told: set[str] = set()
+    told: set[tuple[str, str]] = set()
     for fields in result.values():
         for what, protocol in fields.get("protocol", {}).items():
-            line = f"{what}, {_protocol(what, protocol)}"
-            if protocol["classifier"] not in told:
-                yield line
-            told.add(protocol["classifier"])
+            if (what, protocol["classifier"]) not in told:
+                yield f"{what}, {_protocol(what, protocol)}"
+            told.add((what, protocol["classifier"]))
 
 
 def _protocol(what: str, said: Mapping[str, Any]) -> str:
     interval = said["interval"]
-    sounds = (
-        f"{said['clips']} clips a sound"
-        if what == "sounds"
-        else (f"{said['clips_per_action']} clips an action, {said['parts']} joined to a view")
-    )
+    how = _sounds(said) if what == "sounds" else _actions(said)
     return (
-        f"{said['classifier']}: {sounds}, {said['average']} averaged; {said['num_train']} to train "
-        f"on, {said['num_test']} to test; {100 * interval['confidence']:g}% intervals over "
-        f"{interval['num_groups']} {interval['over']}s"
+        f"{said['classifier']}: {how}; {said['average']} averaged over views; "
+        f"{100 * interval['confidence']:g}% intervals over {interval['num_groups']} "
+        f"{interval['over']}s"
     )
+
+
+def _actions(said: Mapping[str, Any]) -> str:
+    joined = f", {said['parts']} joined to a view" if said["parts"] > 1 else ""
+    counts = f"{said['num_train']} to train on, {said['num_test']} to test"
+    return f"{said['clips_per_action']} clips an action{joined}; {counts}"
+
+
+def _sounds(said: Mapping[str, Any]) -> str:
+    return f"{said['clips']} clips a sound; {said['num_sounds']} in {len(said['folds'])} folds"
