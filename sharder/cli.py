@@ -29,7 +29,7 @@ from sharder.sources import find_sources, only_named
 from sharder.timestamps import read_moments
 from sharder.verify.run import VerifyConfig
 from sharder.verify.run import verify as verify_dataset
-from sharder.world import WorldSettings
+from sharder.world import settings_of
 
 T = TypeVar("T")
 EXIT_FAULTS = 1
@@ -60,6 +60,14 @@ class ProfileName(StrEnum):
 
     copy = "copy"
     transcode = "transcode"
+
+
+class Level(StrEnum):
+    """How hard a made-up world is."""
+
+    easy = "easy"
+    medium = "medium"
+    hard = "hard"
 
 
 class DetectorName(StrEnum):
@@ -93,13 +101,23 @@ def world(
     seconds: Annotated[float, typer.Option(help="Length of each video.")] = 30.0,
     width: Annotated[int, typer.Option(help="Pixels.")] = 256,
     height: Annotated[int, typer.Option(help="Pixels.")] = 144,
-    snr_db: Annotated[float, typer.Option(help="Impact over background, dB.")] = 20.0,
+    difficulty: Annotated[Level, typer.Option(help="How hard: docs/world.md.")] = Level.easy,
+    snr_db: Annotated[
+        float | None,
+        typer.Option(help="Impact over background, dB.", show_default="the difficulty's"),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting: docs/world.md. Repeatable."),
+    ] = None,
     seed: int = 0,
     workers: Workers = ALL_CORES,
 ) -> None:
     """Make untrimmed first-person-like videos with sound, and their truth."""
     settings = _checked(
-        WorldSettings,
+        settings_of,
+        level=difficulty.value,
+        assignments=change or (),
         num_train_videos=train_videos,
         num_test_videos=test_videos,
         duration_seconds=seconds,

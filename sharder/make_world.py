@@ -51,7 +51,8 @@ def _is_there(settings: WorldSettings, folder: Path) -> bool:
         raise UserError(f"{folder} is a file; give a folder with -o")
     if path.exists():
         known = json.loads(path.read_text())
-        if known["settings"] != asdict(settings):
+        # A world of an earlier version names fewer settings; the others are as by default.
+        if {**asdict(WorldSettings()), **known["settings"]} != asdict(settings):
             raise UserError(f"{folder} is a world of other settings; give another -o")
         return bool(known["finished"])
     if folder.exists() and any(folder.iterdir()):

@@ -41,6 +41,13 @@ class Sprite:
         region += self.colour[own_rows, own_columns]
         target[rows, columns] = region
 
+    def mirrored(self) -> Sprite:
+        """Return the picture with left and right exchanged."""
+        return Sprite(
+            colour=np.ascontiguousarray(self.colour[:, ::-1]),
+            keep=np.ascontiguousarray(self.keep[:, ::-1]),
+        )
+
 
 class Canvas:
     """A picture being painted, layer over layer."""

@@ -6,6 +6,7 @@ changed is told by the object, not by a movement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from sharder.world.distractors import Reach
 from sharder.world.script import Interaction, Script
 
 Path = npt.NDArray[np.float64]
@@ -26,6 +28,10 @@ OBJECT_MIDDLE = 0.66
 
 ARRIVAL_SECONDS = 0.85
 RISE_SECONDS = 0.35
+
+RIGHT_REST = (0.23, 0.17)
+LEFT_REST = (0.3, -0.46)
+"""Where a fingertip hovers, (down, across) from the object's middle: the left one beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +64,9 @@ def gaze_path(script: Script) -> Path:
     seconds = frame_seconds(script)
     path = np.asarray(PchipInterpolator(times, places)(seconds), np.float64)
     fps = script.settings.fps
-    path += _wander(chance, len(seconds), fps, period_seconds=0.7, size=0.02)
-    path += _wander(chance, len(seconds), fps, period_seconds=0.12, size=0.005)
+    head = script.settings.head_motion
+    path += _wander(chance, len(seconds), fps, period_seconds=0.7, size=0.02 * head)
+    path += _wander(chance, len(seconds), fps, period_seconds=0.12, size=0.005 * head)
     return _keep_inside(script, path)
 
 
@@ -71,13 +78,14 @@ def frame_seconds(script: Script) -> Path:
 def _gaze_keys(script: Script, chance: np.random.Generator) -> tuple[Path, Path]:
     """Return times and places the gaze passes: it rests on the object around each contact."""
     times, places = [-1.0], [_anywhere(script, chance)]
-    for interaction in script.interactions:
-        start, stop = interaction.seconds - ARRIVAL_SECONDS, interaction.seconds + ARRIVAL_SECONDS
+    reach = 0.04 * script.settings.head_motion
+    for visit in script.visits:
+        start, stop = visit.seconds - ARRIVAL_SECONDS, visit.seconds + ARRIVAL_SECONDS
         while start - times[-1] > 2.0:
             times.append(times[-1] + chance.uniform(0.8, 1.2))
             places.append(_anywhere(script, chance))
-        middle = np.asarray(object_middle(script, interaction.object_index))
-        place = middle + chance.uniform(-0.04, 0.04, 2)
+        middle = np.asarray(object_middle(script, visit.object_index))
+        place = middle + chance.uniform(-reach, reach, 2)
         times += [start, stop]
         places += [place, place]
     times.append(max(times[-1], script.settings.duration_seconds) + 1.0)
@@ -110,31 +118,48 @@ def _wander(
 
 
 def hand_path(script: Script) -> Hand:
-    """Return where the hand is in each frame."""
-    chance = script.generator("hand")
+    """Return where the right hand is in each frame: the one that touches."""
+    return _hand_path(script, script.generator("hand"), script.visits, RIGHT_REST)
+
+
+def second_hand_path(script: Script) -> Hand:
+    """Return where the left hand is in each frame: it comes along to some of the contacts."""
+    chance = script.generator("second hand")
+    comes = script.settings.second_hand_probability
+    visits = [visit for visit in script.visits if chance.random() < comes]
+    return _hand_path(script, chance, visits, LEFT_REST)
+
+
+def _hand_path(
+    script: Script,
+    chance: np.random.Generator,
+    visits: Sequence[Interaction | Reach],
+    rest: tuple[float, float],
+) -> Hand:
     seconds = frame_seconds(script)
     offset = _wander(chance, len(seconds), script.settings.fps, period_seconds=0.4, size=0.012)
     index = np.full(len(seconds), -1, np.int64)
-    for interaction in script.interactions:
-        height = _raised(interaction, seconds, chance)
-        near = np.abs(seconds - interaction.seconds) < ARRIVAL_SECONDS + RISE_SECONDS + 0.05
-        offset[near] += np.array([0.23, 0.17]) + chance.uniform(-0.02, 0.02, 2)
+    push = np.array([0.05, np.copysign(0.05, rest[1])])
+    for visit in visits:
+        height = _raised(visit.seconds, seconds, chance)
+        near = np.abs(seconds - visit.seconds) < ARRIVAL_SECONDS + RISE_SECONDS + 0.05
+        offset[near] += np.array(rest) + chance.uniform(-0.02, 0.02, 2)
         offset[near, 0] += 0.8 * (1.0 - height[near])
-        offset[near] -= np.array([0.05, 0.05]) * _touch(interaction, seconds[near])[:, None]
-        index[near] = np.where(height[near] > 0.0, interaction.object_index, -1)
+        offset[near] -= push * _touch(visit.seconds, seconds[near])[:, None]
+        index[near] = np.where(height[near] > 0.0, visit.object_index, -1)
     return Hand(offset=offset, object_index=index)
 
 
-def _raised(interaction: Interaction, seconds: Path, chance: np.random.Generator) -> Path:
+def _raised(contact_seconds: float, seconds: Path, chance: np.random.Generator) -> Path:
     """Return how far the hand has come up, 0 (out of sight) to 1 (at the object)."""
     lead, tail = chance.uniform(0.5, ARRIVAL_SECONDS, 2)
-    since = seconds - interaction.seconds
+    since = seconds - contact_seconds
     up = np.clip((since + lead + RISE_SECONDS) / RISE_SECONDS, 0.0, 1.0)
     down = np.clip((tail + RISE_SECONDS - since) / RISE_SECONDS, 0.0, 1.0)
     part = np.minimum(up, down)
     return np.asarray(part * part * (3.0 - 2.0 * part), np.float64)
 
 
-def _touch(interaction: Interaction, seconds: Path) -> Path:
+def _touch(contact_seconds: float, seconds: Path) -> Path:
     """Return how far the fingertip is pushed forward, 1 at the contact, 0 from 0.12 s off."""
-    return np.asarray(np.clip(1.0 - np.abs(seconds - interaction.seconds) / 0.12, 0.0, 1.0))
+    return np.asarray(np.clip(1.0 - np.abs(seconds - contact_seconds) / 0.12, 0.0, 1.0))

@@ -15,9 +15,10 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from sharder.world.canvas import Pixels
+from sharder.world.impact import SAMPLE_RATE_HZ, Samples
 from sharder.world.render import render
 from sharder.world.script import Script
-from sharder.world.sound import SAMPLE_RATE_HZ, Samples, synthesise
+from sharder.world.sound import synthesise
 
 AUDIO_BIT_RATE = 128_000
 GOP_SECONDS = 2

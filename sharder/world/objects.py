@@ -40,6 +40,32 @@ class Palette:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Build:
+    """What tells one object from another of its kind, besides colours."""
+
+    size: float = 1.0
+    """Over that of the kind, at most 1."""
+
+    stretch: float = 1.0
+    """Width over that of the kind, at most 1."""
+
+    pattern_scale: float = 1.0
+    """How fine the texture is."""
+
+    pattern_turn: float = 0.0
+    """By how much the texture is turned, in radians."""
+
+    contrast: float = 1.0
+    """Of the texture, 1 for all of it."""
+
+    glow: float = 0.92
+    """Opacity of the halo."""
+
+    levels: tuple[float, float] = (0.03, 0.32)
+    """Half heights of the filling when empty and when full."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """Outline and texture of a kind of object."""
 
@@ -139,28 +165,61 @@ def draw_palette(chance: np.random.Generator) -> Palette:
     )
 
 
-def draw_object(noun: str, state: State, palette: Palette, pixels_per_unit: float) -> Sprite:
-    """Return the picture of an object in a state, 3 by 3 units."""
+def draw_build(chance: np.random.Generator, variety: float) -> Build:
+    """Return a random build; with a `variety` of 0 the plain one."""
+    part = chance.uniform(0.0, variety, 6)
+    pattern, turn = chance.uniform(-variety, variety, 2)
+    return Build(
+        size=float(1.0 - 0.3 * part[0]),
+        stretch=float(1.0 - 0.25 * part[1]),
+        pattern_scale=float(np.exp(0.35 * pattern)),
+        pattern_turn=float(0.5 * turn),
+        contrast=float(1.0 - 0.6 * part[2]),
+        glow=float(0.92 - 0.45 * part[3]),
+        levels=(float(0.03 + 0.07 * part[4]), float(0.32 - 0.1 * part[5])),
+    )
+
+
+def draw_object(
+    noun: str, state: State, palette: Palette, build: Build, pixels_per_unit: float
+) -> Sprite:
+    """Return the picture of an object in a state, 3 by 3 units of its own size."""
     is_open, is_on, has_item, is_full = state
     look = LOOKS[noun]
-    canvas = Canvas(
-        half_width=HALF_EXTENT, half_height=HALF_EXTENT, pixels_per_unit=pixels_per_unit
-    )
-    _paint_surroundings(canvas, palette, is_on)
+    canvas = _canvas(build, pixels_per_unit)
+    _paint_surroundings(canvas, palette, build, is_on)
     _paint_limbs(canvas, noun, palette, is_on)
-    _paint_body(canvas, look, palette, is_on)
-    _paint_window(canvas, palette, is_full)
+    _paint_body(canvas, look, palette, build, is_on)
+    _paint_window(canvas, palette, build.levels[is_full])
     _paint_lid(canvas, look, palette, is_open)
     if has_item:
         _paint_item(canvas, palette)
     return canvas.finish()
 
 
-def _paint_surroundings(canvas: Canvas, palette: Palette, is_on: bool) -> None:
+def draw_thing(look: Look, palette: Palette, build: Build, pixels_per_unit: float) -> Sprite:
+    """Return the picture of a body without lid, window or any state, 3 by 3 units."""
+    canvas = _canvas(build, pixels_per_unit)
+    _paint_surroundings(canvas, palette, build, is_on=False)
+    _paint_body(canvas, look, palette, build, is_on=False)
+    return canvas.finish()
+
+
+def _canvas(build: Build, pixels_per_unit: float) -> Canvas:
+    canvas = Canvas(
+        half_width=HALF_EXTENT,
+        half_height=HALF_EXTENT,
+        pixels_per_unit=pixels_per_unit * build.size,
+    )
+    canvas.x = np.asarray(canvas.x / build.stretch, np.float32)
+    return canvas
+
+
+def _paint_surroundings(canvas: Canvas, palette: Palette, build: Build, is_on: bool) -> None:
     """Paint a shadow on the table, or the halo."""
     if is_on:
         radius = np.hypot(canvas.x, canvas.y - 0.05)
-        canvas.glaze(np.clip((1.48 - radius) / 0.5, 0.0, 0.92), palette.halo)
+        canvas.glaze(np.clip((1.48 - radius) / 0.5, 0.0, build.glow), palette.halo)
     else:
         shadow = ellipse(canvas.x, canvas.y, (0.0, 1.0), (1.2, 0.16))
         canvas.glaze(np.clip(-shadow * 5.0, 0.0, 0.5), _DARK)
@@ -182,22 +241,29 @@ def _paint_limbs(canvas: Canvas, noun: str, palette: Palette, is_on: bool) -> No
     canvas.fill(limb, _lit(palette.dark, is_on))
 
 
-def _paint_body(canvas: Canvas, look: Look, palette: Palette, is_on: bool) -> None:
+def _paint_body(canvas: Canvas, look: Look, palette: Palette, build: Build, is_on: bool) -> None:
     half_width = np.interp(canvas.y, look.heights, look.half_widths).astype(np.float32)
     sides = np.abs(canvas.x) - half_width
     ends = np.maximum(look.heights[0] - canvas.y, canvas.y - look.heights[-1])
     outline = np.maximum(sides, ends)
-    pattern = look.texture(canvas.x, canvas.y)[:, :, None].astype(np.float32)
+    pattern = _pattern(canvas, look, build)[:, :, None].astype(np.float32)
     canvas.fill(outline, palette.dark * np.float32(0.4))
     canvas.fill(outline + 0.05, _lit(palette.light * (1 - pattern) + palette.dark * pattern, is_on))
 
 
-def _paint_window(canvas: Canvas, palette: Palette, is_full: bool) -> None:
-    """Paint a framed window with the level of the filling behind it."""
+def _pattern(canvas: Canvas, look: Look, build: Build) -> Floats:
+    cosine = np.cos(build.pattern_turn) * build.pattern_scale
+    sine = np.sin(build.pattern_turn) * build.pattern_scale
+    x = np.asarray(canvas.x * cosine + canvas.y * sine, np.float32)
+    y = np.asarray(canvas.y * cosine - canvas.x * sine, np.float32)
+    return look.texture(x, y) * np.float32(build.contrast)
+
+
+def _paint_window(canvas: Canvas, palette: Palette, level: float) -> None:
+    """Paint a framed window with the filling behind it, `level` units half high."""
     x, y = canvas.x, canvas.y
     canvas.fill(box(x, y, (0.0, 0.52), (0.42, 0.42)), _FRAME)
     canvas.fill(box(x, y, (0.0, 0.52), (0.35, 0.35)), _DARK)
-    level = 0.32 if is_full else 0.03
     canvas.fill(box(x, y, (0.0, 0.87 - level), (0.35, level)), palette.liquid)
 
 

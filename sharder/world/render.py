@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sharder.world.canvas import Pixels
+import numpy as np
+
+from sharder.world.canvas import Floats, Pixels, Sprite
+from sharder.world.clutter import add_clutter
+from sharder.world.lighting import draw_shade, light_path
 from sharder.world.motion import (
     PANORAMA_HEIGHT,
+    Hand,
     gaze_path,
     hand_path,
     object_middle,
     panorama_width,
+    second_hand_path,
 )
-from sharder.world.objects import HALF_EXTENT, draw_object, draw_palette
+from sharder.world.objects import HALF_EXTENT, draw_build, draw_object, draw_palette
 from sharder.world.room import (
     FINGERTIP,
     HAND_HALF_HEIGHT,
@@ -39,37 +45,54 @@ def contact_frame(script: Script, seconds: float) -> int:
 def render(script: Script) -> Iterator[Pixels]:
     """Yield the frames of a video, each uint8 [height, width, 3], RGB, not to be written to."""
     scene = Scene(script)
-    changes = {
-        contact_frame(script, action.seconds): (action.object_index, action.state_after)
-        for action in script.interactions
-    }
+    changes = _changes(script)
     for frame_index in range(script.settings.num_frames):
-        if frame_index in changes:
-            scene.change(*changes[frame_index])
+        for object_index, state in changes.get(frame_index, ()):
+            scene.change(object_index, state)
         yield scene.frame(frame_index)
 
 
+def _changes(script: Script) -> dict[int, list[tuple[int, State]]]:
+    """Return which objects get which states, by the frame that shows it first."""
+    changes: dict[int, list[tuple[int, State]]] = {}
+    for change in script.changes:
+        shown = changes.setdefault(contact_frame(script, change.seconds), [])
+        shown.append((change.object_index, change.state_after))
+    return changes
+
+
 class Scene:
-    """The painted panorama in its present state, and the ways of gaze and hand."""
+    """The painted panorama in its present state, and the ways of gaze, hands and light."""
 
     def __init__(self, script: Script) -> None:
         self._script = script
         self._height = script.settings.height
         self._gaze = gaze_path(script)
-        self._hand = hand_path(script)
-        self._empty = draw_room(
-            script.generator("room"),
-            self._pixels(PANORAMA_HEIGHT),
-            self._pixels(panorama_width(script)),
-        )
-        self._panorama = self._empty.copy()
-        self._hand_sprite = draw_hand(script.generator("skin"), self._pixels_per_unit)
-        self._palettes = [
-            draw_palette(script.generator(f"palette {index}"))
-            for index in range(len(script.objects))
+        self._empty = self._draw_room()
+        height, width = self._empty.shape[:2]
+        self._light = light_path(script)
+        self._shade = draw_shade(script, height, width)
+        self._panorama = _shaded(self._empty, self._shade)
+        right = draw_hand(script.generator("skin"), self._pixels_per_unit)
+        self._hands = [(hand_path(script), right, FINGERTIP[0])]
+        if script.settings.second_hand_probability:
+            self._hands.append((second_hand_path(script), right.mirrored(), -FINGERTIP[0]))
+        numbers = range(len(script.objects))
+        self._palettes = [draw_palette(script.generator(f"palette {index}")) for index in numbers]
+        self._builds = [
+            draw_build(script.generator(f"build {index}"), script.settings.variety)
+            for index in numbers
         ]
         for index, item in enumerate(script.objects):
             self.change(index, item.initial_state)
+
+    def _draw_room(self) -> Pixels:
+        script = self._script
+        height, width = self._pixels(PANORAMA_HEIGHT), self._pixels(panorama_width(script))
+        room = draw_room(script.generator("room"), height, width)
+        chance = script.generator("clutter")
+        add_clutter(chance, room, script.settings.clutter, self._pixels_per_unit)
+        return room
 
     @property
     def _pixels_per_unit(self) -> float:
@@ -80,15 +103,19 @@ class Scene:
 
     def change(self, object_index: int, state: State) -> None:
         """Repaint one object in a new state."""
-        noun = self._script.objects[object_index].noun
-        sprite = draw_object(noun, state, self._palettes[object_index], self._pixels_per_unit)
+        noun, build = self._script.objects[object_index].noun, self._builds[object_index]
+        palette = self._palettes[object_index]
+        sprite = draw_object(noun, state, palette, build, self._pixels_per_unit)
         down, across = object_middle(self._script, object_index)
-        top = self._pixels(down - HALF_EXTENT * UNIT)
-        left = self._pixels(across - HALF_EXTENT * UNIT)
+        down += (1.0 - build.size) * UNIT  # small ones stand on the table, too
+        top = self._pixels(down - HALF_EXTENT * build.size * UNIT)
+        left = self._pixels(across - HALF_EXTENT * build.size * UNIT)
         rows = slice(top, top + sprite.keep.shape[0])
         columns = slice(left, left + sprite.keep.shape[1])
-        self._panorama[rows, columns] = self._empty[rows, columns]
-        sprite.paste(self._panorama, top, left)
+        region = self._empty[rows, columns].copy()
+        sprite.paste(region, 0, 0)
+        shade = None if self._shade is None else self._shade[rows, columns]
+        self._panorama[rows, columns] = _shaded(region, shade)
 
     def frame(self, frame_index: int) -> Pixels:
         """Return what is seen at one frame, uint8 [height, width, 3]."""
@@ -99,17 +126,27 @@ class Scene:
         limit = self._panorama.shape[1] - settings.width
         left = min(max(left, 0), limit)
         view = self._panorama[top : top + settings.height, left : left + settings.width].copy()
-        self._lay_hand(view, frame_index, top, left)
-        return view
+        for hand, sprite, fingertip in reversed(self._hands):
+            self._lay_hand(view, hand, sprite, fingertip, (frame_index, top, left))
+        return view if self._light is None else _shaded(view, self._light[frame_index])
 
-    def _lay_hand(self, view: Pixels, frame_index: int, top: int, left: int) -> None:
-        object_index = int(self._hand.object_index[frame_index])
+    def _lay_hand(
+        self, view: Pixels, hand: Hand, sprite: Sprite, fingertip: float, at: tuple[int, int, int]
+    ) -> None:
+        """Lay a hand over a view, `at` (frame, top, left)."""
+        frame_index, top, left = at
+        object_index = int(hand.object_index[frame_index])
         if object_index < 0:
             return
         down, across = object_middle(self._script, object_index)
-        offset_down, offset_across = self._hand.offset[frame_index]
+        offset_down, offset_across = hand.offset[frame_index]
         corner_down = down + offset_down - (HAND_HALF_HEIGHT + FINGERTIP[1]) * UNIT
-        corner_across = across + offset_across - (HAND_HALF_WIDTH + FINGERTIP[0]) * UNIT
-        self._hand_sprite.paste(
-            view, self._pixels(corner_down) - top, self._pixels(corner_across) - left
-        )
+        corner_across = across + offset_across - (HAND_HALF_WIDTH + fingertip) * UNIT
+        sprite.paste(view, self._pixels(corner_down) - top, self._pixels(corner_across) - left)
+
+
+def _shaded(picture: Pixels, shade: Floats | None) -> Pixels:
+    """Return a picture [H, W, 3] times `shade`, which broadcasts; a copy of it for None."""
+    if shade is None:
+        return picture.copy()
+    return np.asarray(np.minimum(picture * shade, np.float32(255)), np.uint8)

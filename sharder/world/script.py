@@ -8,16 +8,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sharder.world.distractors import (
+    CHANGE_CLEARANCE_SECONDS,
+    MARGIN_SECONDS,
+    OFFSCREEN_CLEARANCE_SECONDS,
+    REACH_CLEARANCE_SECONDS,
+    Offscreen,
+    Reach,
+    SilentChange,
+    draw_offscreen,
+    free_times,
+)
 from sharder.world.randomness import generator
 from sharder.world.settings import WorldSettings
 from sharder.world.vocabulary import NOUNS, VERBS, State, apply_verb, is_possible
-
-MARGIN_SECONDS = 1.6
-"""No contact is nearer to a video's ends than this."""
 
 NUM_OBJECTS = (3, 5)
 """Fewest and most objects of a video."""
@@ -75,6 +83,25 @@ class Script:
     interactions: tuple[Interaction, ...]
     """In order of time."""
 
+    silent_changes: tuple[SilentChange, ...]
+    reaches: tuple[Reach, ...]
+    offscreen: tuple[Offscreen, ...]
+    """Distractors, in order of time."""
+
+    @property
+    def visits(self) -> list[Interaction | Reach]:
+        """Return what hand and gaze come for, in order of time."""
+        return sorted((*self.interactions, *self.reaches), key=lambda visit: visit.seconds)
+
+    @property
+    def changes(self) -> list[Interaction | SilentChange]:
+        """Return all that changes an object, in order of time."""
+        return sorted((*self.interactions, *self.silent_changes), key=lambda change: change.seconds)
+
+    def num_samples(self, sample_rate_hz: int) -> int:
+        """Return how many samples of sound the video has."""
+        return round(self.settings.num_frames / self.settings.fps * sample_rate_hz)
+
     def generator(self, purpose: str) -> np.random.Generator:
         """Return this video's random generator for one purpose."""
         return generator(self.settings.seed, self.video_index, purpose)
@@ -86,9 +113,21 @@ def write_script(settings: WorldSettings, video_index: int) -> Script:
         limit = settings.num_videos
         raise ValueError(f"video_index is {video_index}, must lie in [0, {limit})")
     split, participant_id, video_id = _identity(settings, video_index)
-    objects = _set_table(generator(settings.seed, video_index, "objects"))
-    contacts = _contact_times(settings, generator(settings.seed, video_index, "times"))
-    chance = generator(settings.seed, video_index, "actions")
+
+    def chance(purpose: str) -> np.random.Generator:
+        return generator(settings.seed, video_index, purpose)
+
+    objects = _add_twins(settings, _set_table(chance("objects")), chance("twins"))
+    contacts = _contact_times(settings, chance("times"))
+
+    def free(what: str, per_minute: float, clearance_seconds: float) -> list[float]:
+        duration = settings.duration_seconds
+        return free_times(chance(what), per_minute, duration, contacts, clearance_seconds)
+
+    changing = free("changes", settings.silent_changes_per_minute, CHANGE_CLEARANCE_SECONDS)
+    reaching = free("reaches", settings.reaches_per_minute, REACH_CLEARANCE_SECONDS)
+    outside = free("outside", settings.offscreen_per_minute, OFFSCREEN_CLEARANCE_SECONDS)
+    interactions, changes = _act(objects, contacts, changing, chance("actions"), chance("silent"))
     return Script(
         settings=settings,
         video_index=video_index,
@@ -96,7 +135,10 @@ def write_script(settings: WorldSettings, video_index: int) -> Script:
         participant_id=participant_id,
         video_id=video_id,
         objects=objects,
-        interactions=_act(objects, contacts, chance),
+        interactions=interactions,
+        silent_changes=changes,
+        reaches=_reach(len(objects), reaching, chance("reached")),
+        offscreen=draw_offscreen(chance("heard"), outside),
     )
 
 
@@ -117,6 +159,17 @@ def _set_table(chance: np.random.Generator) -> tuple[SceneObject, ...]:
         SceneObject(noun=NOUNS[kind], place=place, initial_state=_random_state(chance))
         for place, kind in enumerate(kinds)
     )
+
+
+def _add_twins(
+    settings: WorldSettings, objects: tuple[SceneObject, ...], chance: np.random.Generator
+) -> tuple[SceneObject, ...]:
+    """Return the objects, some of them of their left neighbour's kind now."""
+    table = list(objects)
+    for place in range(1, len(table)):
+        if chance.random() < settings.twin_probability:
+            table[place] = replace(table[place], noun=table[place - 1].noun)
+    return tuple(table)
 
 
 def _random_state(chance: np.random.Generator) -> State:
@@ -144,27 +197,63 @@ def _gap(settings: WorldSettings, chance: np.random.Generator) -> float:
 
 
 def _act(
-    objects: tuple[SceneObject, ...], contacts: list[float], chance: np.random.Generator
-) -> tuple[Interaction, ...]:
+    objects: tuple[SceneObject, ...],
+    contacts: list[float],
+    changing: list[float],
+    chance: np.random.Generator,
+    silent_chance: np.random.Generator,
+) -> tuple[tuple[Interaction, ...], tuple[SilentChange, ...]]:
+    """Return what is done, and what changes by itself, at these times."""
     states = [item.initial_state for item in objects]
-    interactions = []
+    interactions: list[Interaction] = []
+    changes: list[SilentChange] = []
     previous = -1
-    for seconds in contacts:
-        index = int(chance.choice([i for i in range(len(objects)) if i != previous]))
-        verb = str(chance.choice([verb for verb in VERBS if is_possible(verb, states[index])]))
-        before, after = states[index], apply_verb(verb, states[index])
-        lead, tail = chance.uniform(0.6, 0.8, 2)
-        interactions.append(
-            Interaction(
-                seconds=seconds,
-                start_seconds=round(seconds - lead, 2),
-                stop_seconds=round(seconds + tail, 2),
-                verb=verb,
-                noun=objects[index].noun,
-                object_index=index,
-                state_before=before,
-                state_after=after,
+    for seconds, is_contact in sorted(
+        [(time, True) for time in contacts] + [(time, False) for time in changing]
+    ):
+        if is_contact:
+            index = int(chance.choice([i for i in range(len(objects)) if i != previous]))
+            verb, after = _possible_verb(states[index], chance)
+            interactions.append(
+                _interaction(seconds, objects[index].noun, index, verb, states[index], chance)
             )
-        )
-        states[index], previous = after, index
-    return tuple(interactions)
+            previous = index
+        else:
+            index = int(silent_chance.integers(len(objects)))
+            _, after = _possible_verb(states[index], silent_chance)
+            changes.append(SilentChange(seconds=seconds, object_index=index, state_after=after))
+        states[index] = after
+    return tuple(interactions), tuple(changes)
+
+
+def _possible_verb(state: State, chance: np.random.Generator) -> tuple[str, State]:
+    """Return a verb that is possible in this state, and the state after it."""
+    verb = str(chance.choice([verb for verb in VERBS if is_possible(verb, state)]))
+    return verb, apply_verb(verb, state)
+
+
+def _interaction(
+    seconds: float,
+    noun: str,
+    index: int,
+    verb: str,
+    before: State,
+    chance: np.random.Generator,
+) -> Interaction:
+    lead, tail = chance.uniform(0.6, 0.8, 2)
+    return Interaction(
+        seconds=seconds,
+        start_seconds=round(seconds - lead, 2),
+        stop_seconds=round(seconds + tail, 2),
+        verb=verb,
+        noun=noun,
+        object_index=index,
+        state_before=before,
+        state_after=apply_verb(verb, before),
+    )
+
+
+def _reach(num_objects: int, times: list[float], chance: np.random.Generator) -> tuple[Reach, ...]:
+    return tuple(
+        Reach(seconds=seconds, object_index=int(chance.integers(num_objects))) for seconds in times
+    )

@@ -4,7 +4,7 @@ import numpy as np
 
 from sharder.world import NOUNS, WorldSettings
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
-from sharder.world.objects import draw_object, draw_palette
+from sharder.world.objects import Build, draw_object, draw_palette
 from sharder.world.render import Scene, contact_frame, render
 from sharder.world.script import write_script
 
@@ -31,17 +31,18 @@ def test_each_attribute_changes_much_of_every_object() -> None:
     palette = draw_palette(np.random.default_rng(0))
     closed = (False, False, False, False)
     for noun in NOUNS:
-        plain = draw_object(noun, closed, palette, 20.0).colour
+        plain = draw_object(noun, closed, palette, Build(), 20.0).colour
         for attribute in range(4):
             state = tuple(index == attribute for index in range(4))
-            changed = draw_object(noun, state, palette, 20.0).colour  # type: ignore[arg-type]
+            changed = draw_object(noun, state, palette, Build(), 20.0).colour  # type: ignore[arg-type]
             assert (np.abs(changed - plain).max(axis=2) > 40).mean() > 0.03
 
 
 def test_kinds_differ_in_outline() -> None:
     palette = draw_palette(np.random.default_rng(0))
     outlines = [
-        draw_object(noun, (False, False, False, False), palette, 20.0).keep < 0.5 for noun in NOUNS
+        draw_object(noun, (False, False, False, False), palette, Build(), 20.0).keep < 0.5
+        for noun in NOUNS
     ]
     for index, one in enumerate(outlines):
         for other in outlines[:index]:

@@ -94,6 +94,12 @@ def test_an_index_outside_the_world_is_refused(index: int) -> None:
         ("min_gap_seconds", 1.0),
         ("mean_gap_seconds", 2.0),
         ("idle_probability", 1.5),
+        ("variety", -0.1),
+        ("coupling", 2.0),
+        ("clutter", 1000),
+        ("head_motion", -1.0),
+        ("distractor_db", float("nan")),
+        ("reaches_per_minute", 100.0),
         ("seed", -1),
     ],
 )

@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 
 from sharder.world import WorldSettings
+from sharder.world.impact import ONSET_SECONDS, SAMPLE_RATE_HZ, SOUND_SECONDS
 from sharder.world.script import write_script
-from sharder.world.sound import (
-    ONSET_SECONDS,
-    SAMPLE_RATE_HZ,
-    SOUND_SECONDS,
-    background,
-    impacts,
-    synthesise,
-)
+from sharder.world.sound import background, impacts, synthesise
 
 SETTINGS = WorldSettings(duration_seconds=12.0, seed=5)
 
