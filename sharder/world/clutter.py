@@ -42,4 +42,4 @@ def _draw(chance: np.random.Generator, pixels_per_unit: float) -> Sprite:
         mouth=0.0,
         texture=texture,
     )
-    return draw_thing(look, draw_palette(chance), draw_build(chance, 1.0), pixels_per_unit)
+    return draw_thing(look, draw_palette(chance, 1.0), draw_build(chance, 1.0), pixels_per_unit)

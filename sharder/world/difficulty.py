@@ -24,7 +24,7 @@ class Difficulty:
     """Chance that a gap is lengthened by a long idle stretch of 4 to 10 s."""
 
     variety: float = 0.0
-    """How much things of one kind differ in size, proportions, pattern and tuning, 0 to 1."""
+    """How much things of one kind differ in size, proportions, pattern and colours, 0 to 1."""
 
     twin_probability: float = 0.0
     """Chance of each object to be of its left neighbour's kind, in a state of its own."""

@@ -24,11 +24,11 @@ def light_path(script: Script) -> Gains | None:
     chance = script.generator("light")
     count, fps = script.settings.num_frames, script.settings.fps
     tint = chance.uniform(-0.25, 0.25) * strength
-    cast = np.array([1.0 + tint, 1.0, 1.0 - tint]) * chance.uniform(1.0 - 0.4 * strength, 1.1)
+    cast = np.array([1.0 + tint, 1.0, 1.0 - tint]) * chance.uniform(1.0 - 0.25 * strength, 1.1)
     drift = gaussian_filter1d(chance.standard_normal(count), DRIFT_SECONDS * fps, mode="wrap")
     drift *= np.sqrt(2 * DRIFT_SECONDS * fps * np.sqrt(np.pi))
     lamp = _lamp(chance, count, fps, SWITCHES_PER_MINUTE * strength)
-    level = (1.0 + 0.08 * strength * drift) * (1.0 - 0.3 * strength * lamp)
+    level = (1.0 + 0.08 * strength * drift) * (1.0 - 0.25 * strength * lamp)
     return np.asarray(np.clip(level, 0.2, 1.5)[:, None] * cast, np.float32)
 
 
@@ -51,4 +51,4 @@ def draw_shade(script: Script, height: int, width: int) -> Floats | None:
     across = (np.arange(width)[None, :] - middle[0]) / (1.5 * height)
     down = (np.arange(height)[:, None] - middle[1]) / (1.5 * height)
     lit = np.exp(-(across**2) - down**2)
-    return np.asarray(1.0 - 0.5 * strength * (1.0 - lit[:, :, None]), np.float32)
+    return np.asarray(1.0 - 0.4 * strength * (1.0 - lit[:, :, None]), np.float32)

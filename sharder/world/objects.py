@@ -37,6 +37,7 @@ class Palette:
     item: Floats
     liquid: Floats
     halo: Floats
+    window: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,17 +152,25 @@ LOOKS = {
 }
 
 
-def draw_palette(chance: np.random.Generator) -> Palette:
-    """Return random colours that contrast with each other."""
+def draw_palette(chance: np.random.Generator, variety: float) -> Palette:
+    """Return random colours that contrast with each other.
+
+    With a `variety` above 0 what is put or filled in may also darken a picture.
+    """
     hue = chance.random()
     saturation = chance.uniform(0.35, 0.85)
     return Palette(
         light=hsv(hue, saturation * 0.6, chance.uniform(0.75, 0.9)),
         dark=hsv(hue + chance.uniform(-0.1, 0.1), saturation, chance.uniform(0.25, 0.4)),
         lid=hsv(chance.random(), chance.uniform(0.4, 0.8), chance.uniform(0.5, 0.75)),
-        item=hsv(chance.random(), chance.uniform(0.8, 1.0), chance.uniform(0.85, 1.0)),
-        liquid=hsv(chance.random(), chance.uniform(0.5, 0.9), chance.uniform(0.9, 1.0)),
+        item=hsv(
+            chance.random(), chance.uniform(0.8, 1.0), chance.uniform(0.85 - 0.6 * variety, 1.0)
+        ),
+        liquid=hsv(
+            chance.random(), chance.uniform(0.5, 0.9), chance.uniform(0.9 - 0.6 * variety, 1.0)
+        ),
         halo=hsv(chance.uniform(0.08, 0.18), chance.uniform(0.2, 0.5), 1.0),
+        window=_DARK + variety * hsv(chance.random(), chance.random(), chance.uniform(0.0, 0.8)),
     )
 
 
@@ -175,7 +184,7 @@ def draw_build(chance: np.random.Generator, variety: float) -> Build:
         pattern_scale=float(np.exp(0.35 * pattern)),
         pattern_turn=float(0.5 * turn),
         contrast=float(1.0 - 0.6 * part[2]),
-        glow=float(0.92 - 0.45 * part[3]),
+        glow=float(0.92 - 0.6 * part[3]),
         levels=(float(0.03 + 0.07 * part[4]), float(0.32 - 0.1 * part[5])),
     )
 
@@ -263,7 +272,7 @@ def _paint_window(canvas: Canvas, palette: Palette, level: float) -> None:
     """Paint a framed window with the filling behind it, `level` units half high."""
     x, y = canvas.x, canvas.y
     canvas.fill(box(x, y, (0.0, 0.52), (0.42, 0.42)), _FRAME)
-    canvas.fill(box(x, y, (0.0, 0.52), (0.35, 0.35)), _DARK)
+    canvas.fill(box(x, y, (0.0, 0.52), (0.35, 0.35)), palette.window)
     canvas.fill(box(x, y, (0.0, 0.87 - level), (0.35, level)), palette.liquid)
 
 
@@ -271,7 +280,7 @@ def _paint_lid(canvas: Canvas, look: Look, palette: Palette, is_open: bool) -> N
     x, y, top = canvas.x, canvas.y, look.heights[0]
     if is_open:
         canvas.fill(ellipse(x, y, (0.0, top), (look.mouth + 0.06, 0.26)), _FRAME)
-        canvas.fill(ellipse(x, y, (0.0, top), (look.mouth, 0.2)), _DARK)
+        canvas.fill(ellipse(x, y, (0.0, top), (look.mouth, 0.2)), palette.window)
         y = np.asarray(y + 0.25 * x + 0.42, np.float32)
     canvas.fill(box(x, y, (0.0, top - 0.1), (look.mouth + 0.05, 0.14)), palette.lid * 0.5)
     canvas.fill(box(x, y, (0.0, top - 0.1), (look.mouth, 0.09)), palette.lid)

@@ -78,11 +78,9 @@ class Scene:
         if script.settings.second_hand_probability:
             self._hands.append((second_hand_path(script), right.mirrored(), -FINGERTIP[0]))
         numbers = range(len(script.objects))
-        self._palettes = [draw_palette(script.generator(f"palette {index}")) for index in numbers]
-        self._builds = [
-            draw_build(script.generator(f"build {index}"), script.settings.variety)
-            for index in numbers
-        ]
+        variety = script.settings.variety
+        self._palettes = [draw_palette(script.generator(f"palette {i}"), variety) for i in numbers]
+        self._builds = [draw_build(script.generator(f"build {i}"), variety) for i in numbers]
         for index, item in enumerate(script.objects):
             self.change(index, item.initial_state)
 

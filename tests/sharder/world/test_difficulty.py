@@ -1,14 +1,16 @@
 """The harder worlds: what gives nothing away, and distractors that keep out of the truth."""
 
 from collections import Counter, defaultdict
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sharder.world import LEVELS, NOUNS, VERBS, WorldSettings, settings_of
 from sharder.world.ambience import ambience
+from sharder.world.difficulty import Difficulty
 from sharder.world.distractors import CHANGE_CLEARANCE_SECONDS, REACH_CLEARANCE_SECONDS
 from sharder.world.impact import ONSET_RMS, SAMPLE_RATE_HZ, impact_wave
 from sharder.world.motion import OBJECT_SPACING, hand_path
@@ -201,3 +203,11 @@ def test_every_verb_can_be_heard_off_screen() -> None:
     heard = [one for index in range(20) for one in write_script(BUSY, index).offscreen]
     assert {one.verb for one in heard} == set(VERBS)
     assert {one.noun for one in heard} == set(NOUNS)
+
+
+def test_the_documented_settings_are_the_ones_in_force() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "world.md").read_text()
+    for field in fields(Difficulty):
+        values = [LEVELS[level].get(field.name, field.default) for level in LEVELS]
+        row = " | ".join(f"{value:g}" for value in values)
+        assert f"| `{field.name}` | {row} |" in page

@@ -28,7 +28,7 @@ def test_an_odd_aspect_and_many_videos_render() -> None:
 
 
 def test_each_attribute_changes_much_of_every_object() -> None:
-    palette = draw_palette(np.random.default_rng(0))
+    palette = draw_palette(np.random.default_rng(0), 0.0)
     closed = (False, False, False, False)
     for noun in NOUNS:
         plain = draw_object(noun, closed, palette, Build(), 20.0).colour
@@ -39,7 +39,7 @@ def test_each_attribute_changes_much_of_every_object() -> None:
 
 
 def test_kinds_differ_in_outline() -> None:
-    palette = draw_palette(np.random.default_rng(0))
+    palette = draw_palette(np.random.default_rng(0), 0.0)
     outlines = [
         draw_object(noun, (False, False, False, False), palette, Build(), 20.0).keep < 0.5
         for noun in NOUNS
