@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,23 +25,10 @@ from sharder.world.distractors import (
 )
 from sharder.world.randomness import generator
 from sharder.world.settings import WorldSettings
-from sharder.world.vocabulary import NOUNS, VERBS, State, apply_verb, is_possible
-
-NUM_OBJECTS = (3, 5)
-"""Fewest and most objects of a video."""
+from sharder.world.table import SceneObject, add_twins, set_table
+from sharder.world.vocabulary import VERBS, State, apply_verb, is_possible
 
 VIDEOS_PER_PARTICIPANT = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneObject:
-    """One object on the table."""
-
-    noun: str
-    place: int
-    """Counted from the left, 0 first."""
-
-    initial_state: State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +104,7 @@ def write_script(settings: WorldSettings, video_index: int) -> Script:
     def chance(purpose: str) -> np.random.Generator:
         return generator(settings.seed, video_index, purpose)
 
-    objects = _add_twins(settings, _set_table(chance("objects")), chance("twins"))
+    objects = add_twins(set_table(chance("objects")), settings.twin_probability, chance("twins"))
     contacts = _contact_times(settings, chance("times"))
 
     def free(what: str, per_minute: float, clearance_seconds: float) -> list[float]:
@@ -150,31 +137,6 @@ def _identity(settings: WorldSettings, video_index: int) -> tuple[str, str, str]
     person, video = divmod(place, VIDEOS_PER_PARTICIPANT)
     participant_id = f"P{first_person + person + 1:02d}"
     return "test" if is_test else "train", participant_id, f"{participant_id}_{video + 1:02d}"
-
-
-def _set_table(chance: np.random.Generator) -> tuple[SceneObject, ...]:
-    count = int(chance.integers(NUM_OBJECTS[0], NUM_OBJECTS[1] + 1))
-    kinds = chance.permutation(len(NOUNS))[:count]
-    return tuple(
-        SceneObject(noun=NOUNS[kind], place=place, initial_state=_random_state(chance))
-        for place, kind in enumerate(kinds)
-    )
-
-
-def _add_twins(
-    settings: WorldSettings, objects: tuple[SceneObject, ...], chance: np.random.Generator
-) -> tuple[SceneObject, ...]:
-    """Return the objects, some of them of their left neighbour's kind now."""
-    table = list(objects)
-    for place in range(1, len(table)):
-        if chance.random() < settings.twin_probability:
-            table[place] = replace(table[place], noun=table[place - 1].noun)
-    return tuple(table)
-
-
-def _random_state(chance: np.random.Generator) -> State:
-    is_open, is_on, has_item, is_full = (bool(bit) for bit in chance.integers(0, 2, 4))
-    return is_open, is_on, has_item, is_full
 
 
 def _contact_times(settings: WorldSettings, chance: np.random.Generator) -> list[float]:
