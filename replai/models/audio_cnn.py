@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from replai.models.norms import Norm, check_norm, norm_layer
+from replai.models.recompute import recomputed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class AudioEncoder(nn.Module):
     def __init__(self, config: AudioEncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.recomputes_stages = False
         width = config.width
         self.conv1 = nn.Sequential(
             nn.Conv2d(1, width, 7, stride=2, padding=3, bias=False),
@@ -67,15 +69,20 @@ class AudioEncoder(nn.Module):
         """Numbers in a clip's feature vector: 8 * width."""
         return 8 * self.config.width
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The parts that a spectrogram passes, one after the other."""
+        return [self.conv1, self.block1, self.block2, self.block3, self.block4]
+
     def forward(self, log_mel: Tensor) -> Tensor:
         """[B, feature_dim]: the maximum of the last block over time and frequency.
 
         Released weights were trained on [frames, bands]; swapping the axes here, and not the
         kernels at load time, keeps checkpoints interchangeable in both directions.
         """
-        x: Tensor = self.conv1(log_mel.transpose(2, 3))
-        for block in (self.block1, self.block2, self.block3, self.block4):
-            x = block(x)
+        x = log_mel.transpose(2, 3)
+        for stage in self.stages:
+            x = recomputed(stage, x, stage) if self.recomputes_stages else stage(x)
         return x.amax(dim=(2, 3))
 
 

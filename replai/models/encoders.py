@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from replai.models.audio_cnn import AudioEncoder, AudioEncoderConfig
 from replai.models.inputs import LogMel, LogMelConfig, VideoInput
 from replai.models.r2plus1d import VideoEncoder, VideoEncoderConfig
+from replai.models.recompute import in_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Encoders(nn.Module):
     def __init__(self, config: EncodersConfig) -> None:
         super().__init__()
         self.config = config
+        self.num_parts = 1
+        """Parts in which a training batch passes the encoders; see `replai.models.recompute`."""
         self.video_input = VideoInput()
         self.log_mel = LogMel(config.log_mel)
         self.video = VideoEncoder(config.video)
@@ -46,11 +49,21 @@ class Encoders(nn.Module):
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Features float [B, video.feature_dim] of video uint8 [B, 3, T, H, W]."""
-        return _standardised(self.video(self.video_input(video)), self.standard_video)
+        features = in_parts(self._of_video, video, self.num_parts, self.video)
+        return _standardised(features, self.standard_video)
 
     def encode_audio(self, waveform: Tensor) -> Tensor:
         """Features float [B, audio.feature_dim] of waveform float32 [B, 1, samples] in [-1, 1]."""
-        return _standardised(self.audio(self.log_mel(waveform)), self.standard_audio)
+        features = in_parts(self._of_audio, waveform, self.num_parts, self.audio)
+        return _standardised(features, self.standard_audio)
+
+    def _of_video(self, video: Tensor) -> Tensor:
+        features: Tensor = self.video(self.video_input(video))
+        return features
+
+    def _of_audio(self, waveform: Tensor) -> Tensor:
+        features: Tensor = self.audio(self.log_mel(waveform))
+        return features
 
 
 def _standardised(features: Tensor, norm: nn.Module | None) -> Tensor:

@@ -22,6 +22,8 @@ class VideoInput(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.memory_format = torch.contiguous_format
+        """Layout of what `forward` gives: the encoder's; moved while a pixel is a byte."""
         self.register_buffer("mean", _channels(IMAGENET_MEAN), persistent=False)
         self.register_buffer("std", _channels(IMAGENET_STD), persistent=False)
 
@@ -29,7 +31,8 @@ class VideoInput(nn.Module):
         """float32 [B, 3, T, H, W] from uint8 of the same shape; TypeError for another dtype."""
         if video.dtype != torch.uint8:
             raise TypeError(f"video is {video.dtype}, must be torch.uint8")
-        return (video.float() / 255 - self.mean) / self.std
+        pixels = video.contiguous(memory_format=self.memory_format)
+        return (pixels.float() / 255 - self.mean) / self.std
 
 
 @dataclass(frozen=True, kw_only=True)

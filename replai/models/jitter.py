@@ -60,10 +60,11 @@ def draw_factors(config: JitterConfig, seed: int, epoch: int, positions: Sequenc
 def jittered(video: Tensor, factors: Tensor) -> Tensor:
     """`video` with its brightness, contrast and saturation changed, in this order, and rounded.
 
+    factors: float32 [B, 3], on the video's device.
     As torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation` do, a row at a
     time with its own factors; the grey that contrast is measured from is the mean of a frame.
     """
-    brightness, contrast, saturation = factors.to(video.device).view(-1, 3, 1, 1, 1, 1).unbind(1)
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1, 1).unbind(1)
     pixels = (video.float() * brightness).clamp(0, 255)
     pixels = _blended(pixels, _grey(pixels).mean((3, 4), keepdim=True), contrast)
     pixels = _blended(pixels, _grey(pixels), saturation)
@@ -71,8 +72,8 @@ def jittered(video: Tensor, factors: Tensor) -> Tensor:
 
 
 def _grey(pixels: Tensor) -> Tensor:
-    weights = torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1, 1)
-    return (pixels * weights).sum(1, keepdim=True)
+    parts = [weight * pixels[:, i : i + 1] for i, weight in enumerate(LUMA)]
+    return parts[0] + parts[1] + parts[2]  # numbers of the host: a tensor of them is a slow copy
 
 
 def _blended(pixels: Tensor, other: Tensor, factor: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from replai.models.norms import Norm, check_norm, norm_layer
+from replai.models.recompute import recomputed
 
 NUM_STAGES = 4
 
@@ -59,6 +60,7 @@ class VideoEncoder(nn.Module):
     def __init__(self, config: VideoEncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.recomputes_stages = False
         width = config.width
         self.conv1 = nn.Sequential(
             nn.Conv3d(3, width, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
@@ -76,11 +78,16 @@ class VideoEncoder(nn.Module):
         """Numbers in a clip's feature vector: 8 * width."""
         return 8 * self.config.width
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The parts that a clip passes, one after the other."""
+        return [self.conv1, self.conv2x, self.conv3x, self.conv4x, self.conv5x]
+
     def forward(self, video: Tensor) -> Tensor:
         """[B, feature_dim]: the maximum of the last stage over time and space."""
-        x: Tensor = self.conv1(video)
-        for stage in (self.conv2x, self.conv3x, self.conv4x, self.conv5x):
-            x = stage(x)
+        x = video
+        for stage in self.stages:
+            x = recomputed(stage, x, stage) if self.recomputes_stages else stage(x)
         return x.amax(dim=(2, 3, 4))
 
 

@@ -78,9 +78,14 @@ class MomentObjective(Objective):
 
 
 def encode_moment(encoders: Encoders, inputs: Mapping[str, Tensor]) -> MomentFeatures:
-    """Features of both clips, from one pass over 2B of them, and of the audio."""
-    clips = torch.cat((inputs[VIDEO_BEFORE], inputs[VIDEO_AFTER]))
-    before, after = encoders.encode_video(clips).float().chunk(2)
+    """Features of both clips, from one pass over 2B of them, and of the audio.
+
+    A moment's clips are neighbours: where the encoders take a batch in parts, both are in one, so
+    that BatchNorm's statistics of a part do not tell before from after.
+    """
+    clips = torch.stack((inputs[VIDEO_BEFORE], inputs[VIDEO_AFTER]), dim=1).flatten(0, 1)
+    features = encoders.encode_video(clips).float()
+    before, after = features[0::2], features[1::2]
     audio = encoders.encode_audio(inputs[AUDIO]).float()
     return MomentFeatures(before=before, after=after, audio=audio)
 

@@ -11,6 +11,7 @@ from replai.objectives import OBJECTIVES, ObjectiveConfig
 from replai.stream.crops import CropConfig
 from replai.stream.loader import StreamConfig
 from replai.stream.sampling import SamplingConfig
+from replai.training.compute import ComputeConfig
 from replai.training.initial import InitConfig
 from replai.training.optim import OptimConfig
 
@@ -52,6 +53,7 @@ class RunConfig:
     encoders: EncodersConfig = field(default_factory=EncodersConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     init: InitConfig = field(default_factory=InitConfig)
     log_every_steps: int = 10
     checkpoint_every_steps: int = 500

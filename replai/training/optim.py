@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Algorithm(Enum):
@@ -41,11 +42,17 @@ class OptimConfig:
     """Rate at the last step over the peak."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 leaves it as it is."""
+    fused: bool = True
+    """One kernel for all weights, on GPUs; the CPU takes torch's default."""
+    average_decay: float = 0.0
+    """Share of the old average in an exponential moving average of the weights, which is then what
+    is probed, validated and handed on (0.999 is usual); 0: none.
+    """
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be positive")
-        for name in ("momentum", "warmup_fraction", "final_fraction"):
+        for name in ("momentum", "warmup_fraction", "final_fraction", "average_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, outside [0, 1]")
         for name in ("weight_decay", "clip_norm"):
@@ -63,16 +70,28 @@ def learning_rate(step: int, num_steps: int, config: OptimConfig) -> float:
     return config.learning_rate * (config.final_fraction + (1 - config.final_fraction) * cosine)
 
 
-def make_optimizer(module: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    module: nn.Module, config: OptimConfig, device: torch.device
+) -> torch.optim.Optimizer:
     """The optimiser over `module`, weight decay on its weights only."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    fused = True if config.fused and device.type == "cuda" else None
     if config.algorithm is Algorithm.adamw:
-        return torch.optim.AdamW(groups, lr=config.learning_rate)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=fused)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Loads `state`, laid out in memory as the weights are now: fused steps want both alike."""
+    optimizer.load_state_dict(state)
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -81,6 +100,10 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def gradient_norm(parameters: Iterable[nn.Parameter], clip_norm: float) -> torch.Tensor:
+def clip_gradient(parameters: Iterable[nn.Parameter], clip_norm: float) -> Tensor:
     """Norm of the gradient before it is clipped to `clip_norm` (0: not clipped); a scalar."""
-    return nn.utils.clip_grad_norm_(parameters, clip_norm or math.inf)
+    with_gradient = [p for p in parameters if p.grad is not None]
+    norm = nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
+    if clip_norm:
+        nn.utils.clip_grads_with_norm_(with_gradient, clip_norm, norm)
+    return norm

@@ -9,7 +9,7 @@ from replai.core.errors import UserError
 
 MAY_CHANGE_ON_RESUME = (
     "out", "log_every_steps", "checkpoint_every_steps", "validate_every_epochs", "cpu_threads",
-    "record_samples", "rank_timeout_seconds",
+    "record_samples", "rank_timeout_seconds", "compute", "optim.fused",
     "data.root", "data.mix", "data.validation_root", "data.stream",
 )  # fmt: skip
 

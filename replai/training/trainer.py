@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from replai.checkpoint import load_checkpoint, save_checkpoint
 from replai.core.config import config_dict, config_yaml
 from replai.core.errors import PeerLostError, UserError
 from replai.core.mixture import WeightedRoot, open_mixture
-from replai.models.jitter import draw_factors, jittered
-from replai.objectives import ObjectiveOutput, Rows
+from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
 from replai.stream.loader import AVStream, Share
 from replai.stream.plan import StreamState
+from replai.training.compute import refuse_uneven_parts
 from replai.training.config import RunConfig
+from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import initialise
 from replai.training.learner import Learner
 from replai.training.metrics import MetricsLog, Pace, progress_line
-from replai.training.optim import (
-    gradient_norm,
-    learning_rate,
-    make_optimizer,
-    set_learning_rate,
-)
+from replai.training.optim import learning_rate
 from replai.training.ranks import Ranks
 from replai.training.resume import refuse_other_config
+from replai.training.signals import StopSignal
+from replai.training.stepper import Stepper
 
 CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
@@ -51,50 +46,54 @@ class Trainer:
         self.config, self.ranks = config, ranks
         if ranks.device.type == "cpu":
             torch.set_num_threads(config.cpu_threads)
+        refuse_uneven_parts(config.compute, config.batch_size, ranks.world_size)
         self.learner = Learner(config.encoders, config.objective, config.seed)
         self.stream = self._stream(
             config.data.roots, config.num_epochs, augment=True, quarantine="quarantine"
         )
         self.learner.objective.prepare(self.stream.num_items, config.seed)
-        self.learner.to(ranks.device)
         steps = self.stream.batches_per_epoch * config.num_epochs
         self.num_steps = min(steps, config.max_steps or steps)
-        self.optimizer = make_optimizer(self.learner, config.optim)
-        self.step = 0
-        self.nonfinite = torch.zeros((), device=ranks.device)
-        self.stop_signal = 0
+        saved = self._saved()
+        if saved is None:
+            self._initialise()
+        self.stepper = Stepper(self.learner, config.compute, config.optim, ranks, self.num_steps)
+        if saved is not None:
+            self._continue(saved)
+        self.feed = Feed(ranks.device)
+        self.stop = StopSignal()
         self.log: MetricsLog | None = None
         self.pace = Pace()
         self.started = time.perf_counter()
         self.figures = Figures()
-        if not self._resume():
-            self._initialise()
-        self.model: nn.Module = self.learner
-        if ranks.world_size > 1:
-            self.model = _over_all_ranks(self.learner, ranks)
+
+    @property
+    def step(self) -> int:
+        """Steps made so far."""
+        return self.stepper.step
 
     def train(self) -> None:
         """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._stopping_on_signals())
+            stack.enter_context(self.stop.listening())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
             self.pace, self.started = Pace(), time.perf_counter()
-            for batch in self._batches():
-                output, norm = self.train_step(batch)
+            for placed in self.feed(self._batches()):
+                output, norm = self.train_step(placed)
                 self.pace.count(self.config.batch_size)
                 if self.config.record_samples:
-                    self._record_samples(batch)
+                    self._record_samples(placed.batch)
                 if self._due(self.config.log_every_steps):
-                    self._report(output, norm, batch.epoch)
-                if self._epoch_ended() and self._validates(batch.epoch):
-                    self._report_validation(batch.epoch)
+                    self._report(output, norm, placed.batch.epoch)
+                if self._epoch_ended() and self._validates(placed.batch.epoch):
+                    self._report_validation(placed.batch.epoch)
                 if self._due(self.config.checkpoint_every_steps):
                     self.save()
                 if self._told_to_stop():
                     break
             self.save()
             self._say_verdict()
-        if self.stop_signal:
+        if self.stop.is_set:
             raise KeyboardInterrupt
 
     def _batches(self) -> Iterator[AVBatch]:
@@ -110,37 +109,10 @@ class Trainer:
                 self.save()
             raise
 
-    def train_step(self, batch: AVBatch) -> tuple[ObjectiveOutput, Tensor]:
+    def train_step(self, placed: Placed) -> tuple[ObjectiveOutput, Tensor]:
         """One step on one batch; returns the loss and the norm of the gradient, on the device."""
-        self.model.train()
-        views, rows = self._views(batch), self._rows(batch)
-        set_learning_rate(
-            self.optimizer, learning_rate(self.step, self.num_steps, self.config.optim)
-        )
-        with self._autocast():
-            output: ObjectiveOutput = self.model(views, rows)
-        self.optimizer.zero_grad(set_to_none=True)
-        output.total.backward()  # type: ignore[no-untyped-call]
-        norm = gradient_norm(self.learner.parameters(), self.config.optim.clip_norm)
-        self.nonfinite += ~torch.isfinite(norm)
-        self.optimizer.step()
-        self.step += 1
-        return output, norm
-
-    def _views(self, batch: AVBatch) -> dict[str, Tensor]:
-        """The batch's views on the device, with the colour jitter that training may want."""
-        views, jitter = batch.views_on(self.ranks.device), self.config.data.jitter
-        if not jitter.is_on:
-            return views
-        factors = draw_factors(jitter, self.config.seed, batch.epoch, batch.positions.tolist())
-        return {
-            name: jittered(view, factors) if view.dtype == torch.uint8 else view
-            for name, view in views.items()
-        }
-
-    def _rows(self, batch: AVBatch) -> Rows:
-        items = batch.items.to(self.ranks.device, non_blocking=True)
-        return Rows(items=items, positions=batch.positions, epoch=batch.epoch)
+        views = jittered_views(placed, self.config.data.jitter, self.config.seed)
+        return self.stepper(views, placed.rows)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -149,11 +121,11 @@ class Trainer:
         stream = self._stream(held_out, 1, augment=False, quarantine="quarantine-held-out")
         self.learner.eval()
         sums: dict[str, Tensor] = {}
-        for batch in stream:
-            with self._autocast():
-                output = self.learner(batch.views_on(self.ranks.device))
-            for name, value in {**output.terms, **output.metrics}.items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        with self.stepper.handed_on(), self.stepper.autocast():
+            for placed in Feed(self.ranks.device)(stream):
+                output = self.learner(placed.views)
+                for name, value in {**output.terms, **output.metrics}.items():
+                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
         means = {name: value / stream.batches_per_epoch for name, value in sums.items()}
         return {f"held_out/{name}": value for name, value in self.ranks.mean(means).items()}
 
@@ -162,36 +134,30 @@ class Trainer:
         self._refuse_nonfinite()
         if not self.ranks.is_first:
             return
-        state = {
-            "encoders": self.learner.encoders.state_dict(),
-            "objective": self.learner.objective.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "stream": self.stream.state.to_dict(),
-            "config": config_dict(self.config),
-        }
-        save_checkpoint(str(Path(self.config.out) / CHECKPOINT_NAME), state)
+        with self.stepper.saved() as state:
+            state |= {"stream": self.stream.state.to_dict(), "config": config_dict(self.config)}
+            save_checkpoint(str(Path(self.config.out) / CHECKPOINT_NAME), state)
 
     def _initialise(self) -> None:
         """Loads the first weights on the first rank; the others have them from it, by DDP."""
         if self.ranks.is_first and (report := initialise(self.learner, self.config.init)):
             print(report, flush=True)
 
-    def _resume(self) -> bool:
-        """Continues from the run's checkpoint, if there is one."""
+    def _saved(self) -> dict[str, Any] | None:
+        """The run's checkpoint, if there is one."""
         path = Path(self.config.out) / CHECKPOINT_NAME
         if not path.exists():
-            return False
+            return None
         state = load_checkpoint(str(path))
         refuse_other_config(state["config"], config_dict(self.config), path)
-        self.learner.encoders.load_state_dict(state["encoders"])
-        self.learner.objective.load_state_dict(state["objective"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = int(state["step"])
-        self.stream.load_state(StreamState.from_dict(state["stream"]))
+        return state
+
+    def _continue(self, saved: dict[str, Any]) -> None:
+        self.stepper.load(saved)
+        self.stream.load_state(StreamState.from_dict(saved["stream"]))
         if self.ranks.is_first:
+            path = Path(self.config.out) / CHECKPOINT_NAME
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
-        return True
 
     def _stream(
         self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool, quarantine: str
@@ -227,12 +193,12 @@ class Trainer:
         self._refuse_nonfinite()
         values = {"loss": output.total, **output.terms, **output.metrics, "gradient_norm": norm}
         means = self.ranks.mean(values)
+        elapsed, pace = self.pace.since_last(self.feed.idle_seconds())
         if self.log is None:
             return
         rate = learning_rate(self.step - 1, self.num_steps, self.config.optim)
         figures = self.stream.take_figures()
         self.figures += figures
-        elapsed, pace = self.pace.since_last(self.stream.wait_seconds)
         row = {"epoch": epoch, "learning_rate": rate, **means, **pace}
         epochs = {f"epochs/{root}": n for root, n in self.stream.own_epochs().items()}
         self.log.write(self.step, {**row, **figures.named(elapsed), **epochs})
@@ -248,7 +214,7 @@ class Trainer:
             return
         elapsed = time.perf_counter() - self.started
         workers = self.config.data.stream.num_workers
-        print(verdict(figures, elapsed, self.stream.wait_seconds, workers), flush=True)
+        print(verdict(figures, elapsed, self.feed.idle_seconds(), workers), flush=True)
         if self.stream.quarantine.count:
             print(
                 f"{self.stream.quarantine.count} bad samples of rank 0 had spares; they are named "
@@ -258,23 +224,19 @@ class Trainer:
 
     def _report_validation(self, epoch: int) -> None:
         values = self.validate()
-        self.pace = Pace(self.stream.wait_seconds)
+        self.pace = Pace(self.feed.idle_seconds())
         if self.log is not None:
             self.log.write(self.step, values)
             named = "  ".join(f"{name[9:]} {value:.4g}" for name, value in values.items())
             print(f"held out, after epoch {epoch + 1}: {named}", flush=True)
 
     def _refuse_nonfinite(self) -> None:
-        if self.nonfinite.item():
+        if not self.stepper.is_finite():
             raise UserError(
                 f"the gradient was not finite in the steps before step {self.step}; the last "
                 f"checkpoint in {self.config.out} is from before; lower optim.learning_rate or "
                 "set optim.clip_norm"
             )
-
-    def _autocast(self) -> torch.autocast:
-        device = self.ranks.device.type
-        return torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda")
 
     def _due(self, every_steps: int) -> bool:
         return self.step % every_steps == 0
@@ -293,35 +255,8 @@ class Trainer:
         Several ranks ask each other at logged steps only, where they wait for each other anyway.
         """
         if self.ranks.world_size == 1:
-            return self.stop_signal > 0
+            return self.stop.is_set
         if not self._due(self.config.log_every_steps):
             return False
-        told = torch.tensor(float(self.stop_signal > 0))
+        told = torch.tensor(float(self.stop.is_set))
         return self.ranks.mean({"told": told})["told"] > 0
-
-    @contextlib.contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the run after the step in hand, with a checkpoint."""
-
-        def note(signum: int, _frame: Any) -> None:
-            self.stop_signal = signum
-
-        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-
-
-def _over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
-    # oneDNN gives the gradients of 1x1x1 convolutions in strides of its own: a copy, no more.
-    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-    alike = [f"objective.{name}" for name in learner.objective.replicated]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
-        learner, alike
-    )
-    on_gpu = ranks.device.type == "cuda"
-    if on_gpu:  # statistics of the global batch; on the CPU torch has them for each rank only
-        learner = nn.SyncBatchNorm.convert_sync_batchnorm(learner)  # type: ignore[no-untyped-call]
-    return DistributedDataParallel(learner, device_ids=[ranks.device] if on_gpu else None)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from replai.training.optim import Algorithm, OptimConfig, learning_rate, make_optimizer
 
+CPU = torch.device("cpu")
 CONFIG = OptimConfig(learning_rate=0.1, warmup_fraction=0.1, final_fraction=0.01)
 
 
@@ -28,17 +29,17 @@ def test_the_rate_is_positive_and_never_above_its_peak(
 
 def test_weight_decay_leaves_biases_and_norms_alone() -> None:
     module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
-    optimizer = make_optimizer(module, OptimConfig(weight_decay=0.5))
+    optimizer = make_optimizer(module, OptimConfig(weight_decay=0.5), CPU)
     decayed = [p.ndim for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]]
     spared = [p.ndim for g in optimizer.param_groups if not g["weight_decay"] for p in g["params"]]
     assert (decayed, spared) == ([2], [1, 1, 1])
 
 
 def test_sgd_is_the_papers() -> None:
-    optimizer = make_optimizer(torch.nn.Linear(2, 2), OptimConfig())
+    optimizer = make_optimizer(torch.nn.Linear(2, 2), OptimConfig(), CPU)
     assert isinstance(optimizer, torch.optim.SGD)
     assert optimizer.param_groups[0]["momentum"] == 0.9
-    adam = make_optimizer(torch.nn.Linear(2, 2), OptimConfig(algorithm=Algorithm.adamw))
+    adam = make_optimizer(torch.nn.Linear(2, 2), OptimConfig(algorithm=Algorithm.adamw), CPU)
     assert isinstance(adam, torch.optim.AdamW)
 
 

@@ -17,8 +17,8 @@ from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
-from replai.stream.collate import AVBatch
 from replai.training.config import RunConfig
+from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
 from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.optim import OptimConfig
@@ -36,8 +36,8 @@ class StoppedAfter(Trainer):
 
     stop_after = 0
 
-    def train_step(self, batch: AVBatch) -> Any:
-        result = super().train_step(batch)
+    def train_step(self, placed: Placed) -> Any:
+        result = super().train_step(placed)
         if self.step == self.stop_after:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
@@ -64,9 +64,10 @@ def _assert_equal(one: Any, other: Any, where: str = "") -> None:
 
 
 def test_a_run_stopped_in_mid_epoch_continues_bit_for_bit(small_root: Path, tmp_path: Path) -> None:
-    whole = tiny_run(small_root, tmp_path / "whole")
+    optim = OptimConfig(average_decay=0.9)
+    whole = tiny_run(small_root, tmp_path / "whole", optim=optim)
     Trainer(whole, ALONE).train()
-    parts = tiny_run(small_root, tmp_path / "parts")
+    parts = tiny_run(small_root, tmp_path / "parts", optim=optim)
     first = StoppedAfter(parts, ALONE)
     assert first.stream.batches_per_epoch > 1
     first.stop_after = first.stream.batches_per_epoch + 1
@@ -112,15 +113,13 @@ def test_max_steps_end_a_run_in_mid_epoch(small_root: Path, tmp_path: Path) -> N
     assert again.step == 2
 
 
-def test_jitter_changes_colours_in_training_only(small_root: Path, tmp_path: Path) -> None:
-    config = tiny_run(small_root, tmp_path)
-    jittery = Trainer(replace(config, data=replace(config.data, jitter=JITTER)), ALONE)
-    batch = next(iter(jittery.stream))
-    views = jittery._views(batch)
-    assert not torch.equal(views["video_before"], batch.views["video_before"])
-    assert torch.equal(views["audio"], batch.views["audio"])
-    plain = Trainer(config, ALONE)._views(batch)
-    assert torch.equal(plain["video_before"], batch.views["video_before"])
+def test_jitter_changes_colours_and_nothing_else(small_root: Path, tmp_path: Path) -> None:
+    trainer = Trainer(tiny_run(small_root, tmp_path), ALONE)
+    placed = next(Feed(ALONE.device)(trainer.stream))
+    views = jittered_views(placed, JITTER, seed=0)
+    assert not torch.equal(views["video_before"], placed.batch.views["video_before"])
+    assert torch.equal(views["audio"], placed.batch.views["audio"])
+    assert jittered_views(placed, JitterConfig(), seed=0) is placed.views
 
 
 def test_another_config_is_refused_on_resume(small_root: Path, tmp_path: Path) -> None:
