@@ -50,7 +50,7 @@ def make_data(folder: Path, num_videos: int, python: str) -> dict[str, str]:
     `python` has the peers.
     """
     urls = {name: str(folder / name) for name in FORMATS}
-    _make_ours(folder, num_videos)
+    make_root(folder, num_videos)
     for name in FORMATS[1:]:
         if not (folder / name / "index.json").exists():
             command = [python, "-m", "benchmarks.contest.convert", name, urls["ours"], urls[name]]
@@ -59,8 +59,8 @@ def make_data(folder: Path, num_videos: int, python: str) -> dict[str, str]:
     return urls
 
 
-def _make_ours(folder: Path, num_videos: int) -> None:
-    """World → moments → root, as a user makes one: the default profile, at its full height."""
+def make_root(folder: Path, num_videos: int) -> None:
+    """World → moments → FOLDER/ours, as a user makes one: the default profile at full height."""
     settings = WorldSettings(
         num_train_videos=num_videos,
         num_test_videos=0,
