@@ -1,9 +1,9 @@
 """The bare floor: what libav itself needs for a moment, and nothing else.
 
 One container opened on the bytes in memory, with or without FFmpeg's probe; one seek to the
-keyframe before the first wanted frame; all packets demuxed up to the last needed one. Decoded, on
-one thread, are: of the video, from each keyframe that a wanted frame hangs on to the last wanted
-frame behind it, frames that are neither wanted nor referred to skipped by the decoder
+keyframe before the first wanted frame and sound; all packets demuxed up to the last needed one.
+Decoded, on one thread, are: of the video, from each keyframe that a wanted frame hangs on to the
+last wanted frame behind it, frames that are neither wanted nor referred to skipped by the decoder
 (skip_frame=NONREF); of the sound, the packets that overlap the 2 s, and the one before, which AAC's
 overlap needs. Which packets these are is known beforehand. Frames are dropped as they come: nothing
 is scaled, converted, resampled or copied.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import av
 
 from benchmarks.clips.cases import Case
-from replai.media.container import _UNPROBED, Media, open_media
+from replai.media.container import UNPROBED, Media, open_media
 from replai.media.packets import Packets, pts_of
 
 
@@ -39,13 +39,18 @@ class Plan:
 def floor(case: Case, probe: bool) -> Callable[[], int]:
     """A call that decodes the moment of `case`, barely; it returns the number of frames made."""
     plan, media = _planned(case), case.segment.media
-    options = {} if probe else _UNPROBED
-    return lambda: _decode(media, plan, options)
+    return lambda: _decode(media, plan, probe)
 
 
-def _decode(data: bytes, plan: Plan, options: dict[str, str]) -> int:
+def _decode(data: bytes, plan: Plan, probe: bool) -> int:
     left, made = len(plan.led) + len(plan.sound), 0
-    with av.open(io.BytesIO(data), "r", options=options, buffer_size=1 << 18) as container:
+    with av.open(
+        io.BytesIO(data),
+        "r",
+        format=None if probe else "mov",
+        options={} if probe else UNPROBED,
+        buffer_size=1 << 18,
+    ) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         context, sound = video.codec_context, audio.codec_context
         context.thread_count = sound.thread_count = 1
@@ -62,6 +67,7 @@ def _decode(data: bytes, plan: Plan, options: dict[str, str]) -> int:
                     context.flush_buffers()
             if not left:
                 break
+    assert not left, "the floor decodes all that must be decoded"
     return made
 
 
@@ -74,11 +80,14 @@ def _planned(case: Case) -> Plan:
                 kept.append(packet)
         wanted = _wanted(media, packets, case)
         led, lasts = _led(packets, wanted)
-        assert media.audio is not None
+        assert media.audio is not None and media.video is not None
         starts = [pts_of(p) for p in packets.audio]
         first = bisect_right(starts, media.pts_at(case.sound.start_seconds, media.audio)) - 2
         stop = bisect_right(starts, media.pts_at(case.sound.stop_seconds, media.audio))
-    return Plan(min(led), led, wanted, lasts, frozenset(starts[max(first, 0) : stop]))
+        sound = starts[max(first, 0) : stop]
+        # Seeking moves both streams: to where the sound is whole, too.
+        heard = media.pts_at(float(media.seconds(sound[0], media.audio)), media.video)
+    return Plan(min(*led, heard), led, wanted, lasts, frozenset(sound))
 
 
 def _wanted(media: Media, packets: Packets, case: Case) -> frozenset[int]:

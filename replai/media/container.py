@@ -36,8 +36,9 @@ MediaFile = str | bytes | BinaryIO
 _FORMATS = "mov,matroska,mpegts,mpeg,avi,wav,w64,flac,mp3,aac,ogg,flv,asf,ivf"
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _BUFFER_BYTES = 1 << 18
-_UNPROBED = {"skip_frame": "all", "probesize": "32", "fpsprobesize": "0"}
 _DECODER_OPTIONS = {"max_pixels": str(LARGEST_PICTURE_PIXELS)}
+UNPROBED = {"codec_whitelist": "none", "probesize": "32", "fpsprobesize": "0"}
+"""How to open an MP4, its format named, with the least work: FFmpeg's probe may open no decoder."""
 
 
 @dataclass(frozen=True)
@@ -106,38 +107,41 @@ def open_media(file: MediaFile) -> Iterator[Media]:
     Raises SampleError, here and from the body, if the bytes are damaged or are not media, and
     what opening or reading the file itself raises (OSError).
     """
-    with _bytes_of(file) as stream, damage_is_sample_error(), _opened(stream, {}) as container:
-        yield _media(container)
+    with _bytes_of(file) as stream, damage_is_sample_error(), ExitStack() as stack:
+        yield _media(stack.enter_context(_opened(stream, unprobed=False)))
 
 
 @contextmanager
 def open_sample(data: bytes) -> Iterator[Media]:
     """As `open_media`, some ms of CPU sooner where `data` is what sharder stores: H.264 in MP4.
 
-    FFmpeg's probing decodes a frame to learn what the header of such a file says anyhow. Where
-    it does not say it, the file is opened as any other.
+    FFmpeg's probing opens the decoders and decodes a frame, to learn what the header of such a
+    file says anyhow. Where it does not say it, the file is opened as any other.
     """
     with _bytes_of(data) as stream, damage_is_sample_error(), ExitStack() as stack:
-        container = stack.enter_context(_opened(stream, _UNPROBED if _is_mp4(data) else {}))
-        if _is_mp4(data) and not _header_says_all(container):
+        is_mp4 = data[4:8] == b"ftyp"
+        container = stack.enter_context(_opened(stream, unprobed=is_mp4))
+        if is_mp4 and not _header_says_all(container):
             stream.seek(0)
-            container = stack.enter_context(_opened(stream, {}))
+            container = stack.enter_context(_opened(stream, unprobed=False))
         yield _media(container)
 
 
-def _opened(stream: BinaryIO, options: dict[str, str]) -> InputContainer:
+def _opened(stream: BinaryIO, *, unprobed: bool) -> InputContainer:
+    """`unprobed`: an MP4, its header taken at its word."""
     return av.open(
         stream,
         "r",
-        # The decoder's too: some frames are decoded here, to learn what headers do not say.
-        options={"format_whitelist": _FORMATS, **_DECODER_OPTIONS, **options},
+        format="mov" if unprobed else None,
+        # The decoder's too: a probe decodes some frames, to learn what headers do not say.
+        options={
+            "format_whitelist": _FORMATS,
+            **_DECODER_OPTIONS,
+            **(UNPROBED if unprobed else {}),
+        },
         metadata_errors="replace",
         buffer_size=_BUFFER_BYTES,
     )
-
-
-def _is_mp4(data: bytes) -> bool:
-    return data[4:8] == b"ftyp"
 
 
 def _header_says_all(container: InputContainer) -> bool:
@@ -146,11 +150,7 @@ def _header_says_all(container: InputContainer) -> bool:
         context = getattr(stream, "codec_context", None)
         if context is None or stream.start_time is None or not stream.frames:
             return False
-        if context.name == "h264":
-            # Without a probe the decoder may not know how many frames it must wait for before
-            # it shows them in order: have it wait for the most, where the stream does not say.
-            context.options = {**context.options, "strict": "1"}
-        elif context.name != "aac":
+        if context.name not in ("h264", "aac"):
             return False
     return len(container.streams.video) == 1 and len(container.streams.audio) <= 1
 

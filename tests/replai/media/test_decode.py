@@ -95,19 +95,21 @@ def test_a_sample_opens_as_any_file_does(name: str) -> None:
 def test_a_stored_sample_is_opened_once_and_not_probed(
     plain: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[dict[str, str]] = []
+    calls: list[bool] = []
     opened = container._opened
     monkeypatch.setattr(
-        container, "_opened", lambda f, options: (calls.append(options), opened(f, options))[1]
+        container,
+        "_opened",
+        lambda f, unprobed: (calls.append(unprobed), opened(f, unprobed=unprobed))[1],
     )
     with open_sample(plain) as media:
         assert media.video is not None
         assert media.video.codec_context.format is None  # a probe would have decoded a frame
-    assert calls == [container._UNPROBED]
+    assert calls == [True]
     with open_sample(encoded(FILES["fragmented"])) as media:
         assert media.video is not None
         assert media.video.codec_context.format is not None
-    assert len(calls) == 3
+    assert calls == [True, True, False]
 
 
 def test_a_frames_own_time_as_a_float_finds_that_frame(plain: bytes) -> None:
