@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import floor
 
 import numpy as np
 from av.filter import Graph
-from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from numpy.typing import NDArray
@@ -21,15 +23,17 @@ _FLAGS = "bilinear+full_chroma_int+accurate_rnd+bitexact"
 _FORMAT, _RGB_PLANES = "gbrp", (2, 0, 1)
 # Chroma of 4:2:0 video has one sample for 2 x 2 pixels: crops start on whole ones.
 _CHROMA_PIXELS = 2
+# The stored profile's crops are of 66 kinds, each graph takes 0.2 MB.
+_MOST_GRAPHS = 128
 
 
 @dataclass(frozen=True)
 class Geometry:
     """A crop in source pixels, then a size in output pixels, then a left-right flip.
 
-    The crop is snapped to even pixels, at most one pixel away (or to the frame's own edge), as
-    the chroma of 4:2:0 video requires. Source pixels are those of the frame as displayed: turned
-    upright, where the file says that it is to be turned.
+    The crop is snapped to even pixels, as the chroma of 4:2:0 video requires: its size and its
+    middle move by at most one. Squares stay squares. Source pixels are those of the frame as
+    displayed: turned upright, where the file says that it is to be turned.
     """
 
     crop_left: float
@@ -51,12 +55,13 @@ class Geometry:
 
 
 class Scaler:
-    """Scales frames by one geometry. The filter graph is built once per kind of frame."""
+    """Scales frames by one geometry."""
 
     def __init__(self, geometry: Geometry) -> None:
         self._geometry = geometry
-        self._source: tuple[str, int] | None = None
-        self._ends: tuple[Graph, FilterContext, FilterContext] | None = None
+        self._frames: tuple[str, int] | None = None
+        self._at = (0, 0)
+        self._graph: _Graph | None = None
 
     def __call__(self, frame: VideoFrame) -> list[NDArray[np.uint8]]:
         """`frame`, turned upright, cropped, scaled, flipped: its red, green and blue, each
@@ -64,46 +69,90 @@ class Scaler:
 
         Raises SampleError if the crop reaches more than a pixel out of the frame.
         """
-        turns = quarter_turns(frame)
-        source = buffer_arguments(frame)
-        if self._ends is None or (source, turns) != self._source:
-            self._ends = _graph(source, self._geometry, frame.width, frame.height, turns)
-            self._source = (source, turns)
-        _, head, tail = self._ends
-        head.push(frame)
-        scaled = tail.pull()
-        assert isinstance(scaled, VideoFrame)
-        planes = scaled.planes
+        frames = buffer_arguments(frame), quarter_turns(frame)
+        if self._graph is None or frames != self._frames:
+            self._follow(frame, *frames)
+            self._frames = frames
+        assert self._graph is not None
+        planes = self._graph(frame, *self._at).planes
         size = self._geometry.out_shape[1:]
         return [_pixels(planes[index], *size) for index in _RGB_PLANES]
+
+    def _follow(self, frame: VideoFrame, source: str, turns: int) -> None:
+        """Takes the crop's place and the graph for frames like `frame`."""
+        stored = _unturned(self._geometry, frame.width, frame.height, turns)
+        left, width = _snapped(stored.crop_left, stored.crop_width, frame.width, "width")
+        top, height = _snapped(stored.crop_top, stored.crop_height, frame.height, "height")
+        self._at = (left, top)
+        out = (stored.out_width, stored.out_height)
+        self._graph = _GRAPHS.of(_Kind(source, (width, height), out, turns, stored.flip))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """All that a graph depends on. Sizes are (width, height), before frames are turned."""
+
+    source: str
+    crop: tuple[int, int]
+    out: tuple[int, int]
+    turns: int
+    flip: bool
+
+
+class _Graph:
+    """Crops, scales, turns and flips frames of one kind. Where the crop lies may change."""
+
+    def __init__(self, kind: _Kind) -> None:
+        self._at = (0, 0)
+        self._owner = Graph()
+        self._owner.threads = 1
+        add = self._owner.add
+        nodes = [
+            add("buffer", kind.source),
+            add("crop", f"{kind.crop[0]}:{kind.crop[1]}:0:0:exact=1"),
+            add("scale", f"{kind.out[0]}:{kind.out[1]}:flags={_FLAGS}"),
+            add("format", _FORMAT),
+            *(add(name, arguments) for name, arguments in TURNS[kind.turns]),
+            *([add("hflip")] if kind.flip else []),
+            add("buffersink"),
+        ]
+        self._owner.link_nodes(*nodes)
+        self._owner.configure()
+        self._head, self._crop, self._tail = nodes[0], nodes[1], nodes[-1]
+
+    def __call__(self, frame: VideoFrame, left: int, top: int) -> VideoFrame:
+        """`frame`, cropped at (left, top), in its new size."""
+        try:
+            self._move(left, top)
+            self._head.push(frame)
+            scaled = self._tail.pull()
+            assert isinstance(scaled, VideoFrame) and scaled.pts == frame.pts
+        except BaseException:
+            _GRAPHS.of.cache_clear()  # this one may hold a frame that the next call would get
+            raise
+        return scaled
+
+    def _move(self, left: int, top: int) -> None:
+        if self._at != (left, top):
+            for name, pixels in (("x", left), ("y", top)):
+                self._crop.process_command(name, str(pixels), res_len=0)
+            self._at = (left, top)
+
+
+class _Graphs(threading.local):
+    """The graphs that a thread used last: to make one takes as long as to scale four frames."""
+
+    def __init__(self) -> None:
+        self.of = lru_cache(_MOST_GRAPHS)(_Graph)
+
+
+_GRAPHS = _Graphs()
 
 
 def _pixels(plane: VideoPlane, height: int, width: int) -> NDArray[np.uint8]:
     """`plane` without the padding of its rows; a view of the frame's memory."""
     values: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8)
     return values.reshape(-1, plane.line_size)[:height, :width]
-
-
-def _graph(
-    source: str, shown: Geometry, width: int, height: int, turns: int
-) -> tuple[Graph, FilterContext, FilterContext]:
-    geometry = _unturned(shown, width, height, turns)
-    left, right = _snapped(geometry.crop_left, geometry.crop_width, width, "width")
-    top, bottom = _snapped(geometry.crop_top, geometry.crop_height, height, "height")
-    graph = Graph()
-    graph.threads = 1
-    nodes = [
-        graph.add("buffer", source),
-        graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"),
-        graph.add("scale", f"{geometry.out_width}:{geometry.out_height}:flags={_FLAGS}"),
-        graph.add("format", _FORMAT),
-        *(graph.add(name, arguments) for name, arguments in TURNS[turns]),
-        *([graph.add("hflip")] if geometry.flip else []),
-        graph.add("buffersink"),
-    ]
-    graph.link_nodes(*nodes)
-    graph.configure()
-    return graph, nodes[0], nodes[-1]
 
 
 def _unturned(shown: Geometry, width: int, height: int, turns: int) -> Geometry:
@@ -128,11 +177,16 @@ def _unturned(shown: Geometry, width: int, height: int, turns: int) -> Geometry:
 
 
 def _snapped(start: float, length: float, size: int, name: str) -> tuple[int, int]:
-    """[start, start + length) as whole pixels of [0, size): even, or at the frame's edge."""
+    """(start, length) in whole pixels of [0, size): even ones, but for the end at an odd edge."""
     stop = start + length
     if start < -1 or stop > size + 1:
         raise SampleError(f"crop [{start:g}, {stop:g}) lies outside the frame's {name} of {size}")
-    last_start = max(size - _CHROMA_PIXELS, 0) // _CHROMA_PIXELS * _CHROMA_PIXELS
-    low = min(max(round(start / _CHROMA_PIXELS) * _CHROMA_PIXELS, 0), last_start)
-    high = size if stop > size - 0.5 else round(stop / _CHROMA_PIXELS) * _CHROMA_PIXELS
-    return low, min(max(high, low + _CHROMA_PIXELS), size)
+    long = max(_even(length), _CHROMA_PIXELS)
+    latest = _CHROMA_PIXELS * ((size - long + 1) // _CHROMA_PIXELS)
+    low = max(min(_even(start + (length - long) / 2), latest), 0)
+    return low, min(long, size - low)
+
+
+def _even(pixels: float) -> int:
+    """The nearest even number; halves go up."""
+    return _CHROMA_PIXELS * floor(pixels / _CHROMA_PIXELS + 0.5)

@@ -66,14 +66,46 @@ def test_a_scaler_follows_a_change_of_the_frames() -> None:
 
 
 def test_snapping_is_to_even_pixels_or_the_edge() -> None:
-    assert _snapped(3.2, 50.0, 100, "width") == (4, 54)
+    assert _snapped(3.2, 50.0, 100, "width") == (4, 50)
     assert _snapped(0.0, 151.0, 151, "width") == (0, 151)
-    assert _snapped(150.4, 0.5, 151, "width") == (148, 151)
+    assert _snapped(100.0, 51.0, 151, "width") == (100, 51)
+    assert _snapped(150.4, 0.5, 151, "width") == (150, 1)
     assert _snapped(0.0, 1.0, 1, "width") == (0, 1)
+    assert _snapped(95.0, 161.0, 256, "width") == (94, 162)
     for start in np.arange(0, 50, 0.37):
-        low, high = _snapped(float(start), 49.3, 101, "width")
-        assert low % 2 == 0 and 0 <= low < high <= 101
-        assert abs(low - start) <= 1 and abs(high - start - 49.3) <= 1
+        low, length = _snapped(float(start), 49.3, 101, "width")
+        assert low % 2 == 0 and low >= 0 and low + length <= 101
+        assert abs(length - 49.3) <= 1
+        assert abs(low + length / 2 - start - 49.3 / 2) <= 1
+
+
+def test_a_square_crop_is_square_wherever_it_lies() -> None:
+    for side in np.arange(2.0, 60.0, 0.37):
+        lengths = {_snapped(float(s), side, 90, "")[1] for s in np.linspace(0, 90 - side, 40)}
+        assert len(lengths) == 1, side
+
+
+def test_scalers_of_one_kind_of_crop_do_not_disturb_each_other() -> None:
+    frame, rgb = ramp(128, 96)
+    places = [(0, 0), (20, 10), (0, 10), (64, 48)]
+    scalers = [Scaler(Geometry(x, y, 64, 48, 48, 64, False)) for x, y in places]
+    for (x, y), scaler in [*zip(places, scalers, strict=True)] * 2:
+        got = np.stack(scaler(frame), -1)
+        np.testing.assert_allclose(got, rgb[y : y + 48, x : x + 64], atol=1.01)
+
+
+def test_a_graph_that_failed_is_not_used_again() -> None:
+    frames = [ramp(128, 96)[0] for _ in range(3)]
+    for pts, frame in enumerate(frames):
+        frame.pts = pts
+    geometry = Geometry(0, 0, 64, 48, 48, 64, False)
+    scaler = Scaler(geometry)
+    expected = scaler(frames[0])
+    assert scaler._graph is not None
+    scaler._graph._head.push(frames[1])  # what an interrupted call leaves behind
+    with pytest.raises(AssertionError):
+        scaler(frames[2])
+    np.testing.assert_array_equal(Scaler(geometry)(frames[0]), expected)
 
 
 def test_a_crop_outside_the_frame_is_refused() -> None:
