@@ -25,7 +25,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -139,15 +138,29 @@ class _Spectrum:
         bins_a_band = config.frame_samples // (2 * config.num_bands)
         self._scale = np.float32(1 / (np.sum(self._window**2) * bins_a_band))
         self._silence = np.float32(10 ** (config.floor_db / 10))
+        self._frames = np.empty((0, config.frame_samples), np.float32)
 
     def levels(self, samples: NDArray[np.float32]) -> Levels:
-        """dB of the bands; white noise of power p is at 10 log10 p; float32 [frames, num_bands]."""
-        frames = sliding_window_view(samples, self._size)[:: self._size // 2]
-        spectrum = fft.rfft(frames * self._window)[:, 1:]  # without 0 Hz, which any offset fills
-        parts = spectrum.view(np.float32).reshape(len(frames), self._num_bands, -1)
-        bands = np.einsum("fbp,fbp->fb", parts, parts)  # power: squares of real and imaginary parts
+        """dB of the bands; white noise of power p is at 10 log10 p; float32 [num_bands, frames]."""
+        frames = self._windowed(samples)
+        # Frames along the last axis from here on: all that follows runs along it.
+        spectrum = fft.rfft(frames.T, axis=0)[1:]  # without 0 Hz, which any offset fills
+        parts = spectrum.view(np.float32).reshape(self._num_bands, -1, 2 * len(frames))
+        squares = np.einsum("bpf,bpf->bf", parts, parts)
+        bands = squares[:, 0::2] + squares[:, 1::2]  # power: of real and imaginary parts
         levels: Levels = np.float32(10) * np.log10(bands * self._scale + self._silence)
         return levels
+
+    def _windowed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Half-overlapping frames times the window; float32 [frames, frame_samples]."""
+        half = self._size // 2
+        halves = samples[: len(samples) // half * half].reshape(-1, half)
+        if len(self._frames) < len(halves) - 1:  # kept: fresh memory is slow
+            self._frames = np.empty((len(halves) - 1, self._size), np.float32)
+        frames = self._frames[: len(halves) - 1]
+        np.multiply(halves[:-1], self._window[:half], out=frames[:, :half])
+        np.multiply(halves[1:], self._window[half:], out=frames[:, half:])
+        return frames
 
 
 def _window(size: int) -> Levels:
@@ -161,8 +174,8 @@ def _window(size: int) -> Levels:
 
 def _summary(levels: Levels) -> Levels:
     """Median and maximum of each band over a block; float32 [2, num_bands]."""
-    middle = len(levels) // 2
-    return np.stack([np.partition(levels, middle, axis=0)[middle], levels.max(axis=0)])
+    ordered = np.sort(levels, axis=1)
+    return ordered[:, [levels.shape[1] // 2, -1]].T
 
 
 def _rise(levels: Levels, summaries: list[Levels], config: BurstConfig) -> Curve:
@@ -170,10 +183,11 @@ def _rise(levels: Levels, summaries: list[Levels], config: BurstConfig) -> Curve
     around = np.array(summaries)
     floors = np.sort(around[:, 0], axis=0)[len(around) // 2]
     heard = around[:, 1].max(axis=0) > config.floor_db + _HEARD_DB
-    rises = _limited(np.maximum(levels - floors, 0.0), np.float32(config.most_rise_db))
+    rises = np.maximum(levels - floors[:, None], 0.0)
     weights = heard / np.sqrt(max(int(heard.sum()), 1) * config.num_bands)
     # Not `@`: BLAS would start threads, for a product this small.
-    curve: Curve = np.einsum("fb,b->f", rises, weights.astype(np.float32))
+    limited = _limited(rises, np.float32(config.most_rise_db))
+    curve: Curve = np.einsum("b,bf->f", weights.astype(np.float32), limited)
     return curve
 
 

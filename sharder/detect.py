@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
-from replai.media.audio import audio_blocks
-from replai.media.container import MediaFile
+from replai.media.audio import sound_blocks
+from replai.media.container import open_media
 from sharder.detectors import Config, detector_of
 from sharder.engine import run_local
 from sharder.report import Skipped, console, name_skipped, with_progress
-from sharder.sources import Source, facts_of
+from sharder.sources import Source
 from sharder.timestamps import job_of, write_moments
 
 
@@ -25,7 +28,7 @@ class Detected:
     """What was found in one source; `problem` is set where nothing could be."""
 
     source: Source
-    duration_seconds: float
+    heard_seconds: float
     moments: tuple[Moment, ...]
     problem: str = ""
 
@@ -57,21 +60,32 @@ def detect(
 def detect_in_source(source: Source, config: Config) -> Detected:
     """The moments of one source. A file that is no media is an error if the user named it."""
     try:
-        facts = facts_of(source)
-        if facts.audio is None:
-            return Detected(source, facts.duration_seconds, (), "no sound")
-        with storage.open_input(source.url) as file:
-            moments = _moments(file, facts.audio.sample_rate_hz, config)
-        return Detected(source, facts.duration_seconds, tuple(moments))
+        return _listened_to(source, config)
     except SampleError as error:
         if source.named:
             raise UserError(f"{source.url} is no video or sound file: {error}") from None
         return Detected(source, 0.0, (), f"unreadable: {error}")
 
 
-def _moments(file: MediaFile, native_rate_hz: int, config: Config) -> list[Moment]:
-    detector = detector_of(config, native_rate_hz)
-    return detector.moments(detector.curve(audio_blocks(file, detector.sample_rate_hz)))
+def _listened_to(source: Source, config: Config) -> Detected:
+    if storage.file_size(source.url) == 0:
+        raise SampleError("the file is empty")
+    with storage.open_input(source.url) as file, open_media(file) as media:
+        if media.audio is None:
+            if media.video is None:
+                raise SampleError("has neither a video nor an audio stream")
+            return Detected(source, 0.0, (), "no sound")
+        detector = detector_of(config, media.audio.sample_rate)
+        num_samples = 0
+
+        def blocks() -> Iterator[NDArray[np.float32]]:
+            nonlocal num_samples
+            for block in sound_blocks(media, detector.sample_rate_hz):
+                num_samples += len(block)
+                yield block
+
+        moments = detector.moments(detector.curve(blocks()))
+        return Detected(source, num_samples / detector.sample_rate_hz, tuple(moments))
 
 
 def _job(sources: Sequence[Source], config: Config) -> str:
@@ -95,7 +109,7 @@ def _refuse_nothing(found: Sequence[Detected]) -> None:
 
 def _summarise(found: Sequence[Detected], output: str) -> None:
     moments = sum(len(detected.moments) for detected in found)
-    minutes = sum(detected.duration_seconds for detected in found) / 60
+    minutes = sum(detected.heard_seconds for detected in found) / 60
     console.print(
         f"{moments} moments in {minutes / 60:.2f} h of {len(found)} sources "
         f"({moments / max(minutes, 1e-9):.1f} a minute) → {output}"

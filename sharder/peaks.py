@@ -79,11 +79,21 @@ def prominent_peaks(
     for first, start, stop, values in _stretches(curve, stretch, margin=window):
         with warnings.catch_warnings():  # silence that is longer than the window is a peak of none
             warnings.filterwarnings("ignore", message="some peaks have a prominence of 0")
-            peaks, told = find_peaks(values, prominence=min_prominence, wlen=window)
+            peaks, told = find_peaks(
+                values, height=_least_height(values, min_prominence), prominence=min_prominence,
+                wlen=window,
+            )  # fmt: skip
         inside = (peaks >= start) & (peaks < stop)
         found.append((peaks[inside] + first, told["prominences"][inside]))
     places, prominences = zip(*found, strict=True)
     return np.concatenate(places), np.concatenate(prominences)
+
+
+def _least_height(values: Curve, min_prominence: float) -> float:
+    """No peak below it is prominent enough: prominences of the others are not worth their time."""
+    return (
+        float(values.min(initial=np.inf)) + 0.999 * min_prominence
+    )  # short of it by more than rounding
 
 
 def apart(

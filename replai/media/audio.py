@@ -5,16 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, gcd
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.media.container import Media, MediaFile, damage_is_sample_error, open_media
+from replai.media.container import Media, MediaFile, open_media
 from replai.media.limits import MOST_SOUND_VALUES, Budget, check_audio_rate
 from replai.media.mono import TOLERANCE_SECONDS, placed, resampled
 from replai.media.packets import pts_of
@@ -142,46 +145,45 @@ def _decoded_strictly(media: Media, packets: Sequence[Packet[Stream]]) -> Iterat
 
 
 def audio_blocks(file: MediaFile, sample_rate_hz: int = 16000) -> Iterator[NDArray[np.float32]]:
-    """The whole audio of `file`, mono, from time zero of its video clock; float32 [n] blocks.
+    """The blocks of `sound_blocks` from `file`: a path, the bytes of a file, or a seekable binary
+    file object. Raises SampleError likewise, and if the file is no media.
+    """
+    with open_media(file) as media:
+        yield from sound_blocks(media, sample_rate_hz)
+
+
+def sound_blocks(media: Media, sample_rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """The whole audio of a file, mono, from time zero of its video clock; float32 [n] blocks.
 
     Sample i of the joined blocks stands at i / sample_rate_hz seconds. Audio that starts later
     than the video is preceded by zeros, what lies before the video is dropped, gaps (also those
-    of packets that do not decode) are zeros. Blocks are about a second; memory does not grow
-    with the file. The samples end where the audio ends.
+    of packets that do not decode) are zeros. Blocks are about a second, or what lies between two
+    seams; memory does not grow with the file. The samples end where the audio ends.
 
-    `file`: a path, the bytes of a file, or a seekable binary file object. Raises SampleError if
-    there is no audio stream, none of it decodes, or the file is damaged past reading on.
+    `media` stands at its start. Raises SampleError if there is no audio stream, none of it
+    decodes, or the file is damaged past reading on.
     """
-    with open_media(file) as media:
-        if media.audio is None:
-            raise SampleError("has no audio stream")
-        media.only(media.audio)
-        pieces = placed(media, media.audio, _decoded_leniently(media))
-        first = next(pieces, None)
-        if first is None:
-            raise SampleError("none of its audio decodes")
-        rate = first[0]
-        native = _continuous((piece[1:] for piece in _chained(first, pieces)), rate)
-        yield from resampled(_joined(native, round(_BLOCK_SECONDS * rate)), rate, sample_rate_hz)
+    if media.audio is None:
+        raise SampleError("has no audio stream")
+    media.only(media.audio)
+    pieces = placed(media, media.audio, _decoded_leniently(media, media.audio))
+    first = next(pieces, None)
+    if first is None:
+        raise SampleError("none of its audio decodes")
+    rate = first[0]
+    native = _continuous((piece[1:] for piece in chain([first], pieces)), rate)
+    yield from resampled(native, rate, sample_rate_hz)
 
 
-def _chained(
-    first: tuple[int, int, NDArray[np.float32]],
-    rest: Iterator[tuple[int, int, NDArray[np.float32]]],
-) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    yield first
-    yield from rest
-
-
-def _decoded_leniently(media: Media) -> Iterator[AudioFrame]:
+def _decoded_leniently(media: Media, audio: AudioStream) -> Iterator[AudioFrame]:
     """All frames that decode. The pts of the next good one tell how much is missing."""
-    assert media.audio is not None
-    for packet in media.demux(media.audio):
+    decode = audio.codec_context.decode
+    for packet in media.demux(audio):
         try:
-            with damage_is_sample_error():
-                yield from media.audio.codec_context.decode(packet)
-        except SampleError:
+            frames = decode(packet)
+        except FFmpegError:
             continue
+        yield from frames
 
 
 def _continuous(
@@ -199,15 +201,3 @@ def _continuous(
         if len(kept):
             yield kept
             at += len(kept)
-
-
-def _joined(blocks: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-    """The blocks, joined to such of about `size`: the resampler is called less often."""
-    waiting: list[NDArray[np.float32]] = []
-    for block in blocks:
-        waiting.append(block)
-        if sum(map(len, waiting)) >= size:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)

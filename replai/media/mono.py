@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -20,7 +21,9 @@ from replai.media.limits import check_audio_rate
 # Containers round pts to milliseconds (Matroska) and phones jitter theirs. Within the tolerance
 # sound runs on without a seam; past it, it is placed anew by its pts.
 TOLERANCE_SECONDS = 0.005
-FRAMES_JOINED = 64
+# Frames are joined in C to runs of this length: a second of AAC has 40 of them, and what Python
+# does for each is dear.
+RUN_SECONDS = 1.0
 
 
 def placed(
@@ -29,79 +32,124 @@ def placed(
     """(native sample rate, index of the first sample on the clock, float32 [n] mono samples).
 
     Index 0 is time zero. Indices rise and never overlap: what would overlap is trimmed. A gap
-    in pts is a gap in the indices. Frames that follow each other without a seam come joined, up
-    to FRAMES_JOINED of them. Raises SampleError for a change of the sample rate.
+    in pts is a gap in the indices. Frames that follow each other without a seam come joined, to
+    about RUN_SECONDS. Raises SampleError for a change of the sample rate.
     """
-    rate, expected, tick, origin = 0, None, 0.0, 0.0
-    run: list[AudioFrame] = []
-    start = trimmed = 0
+    clock: _Clock | None = None
+    run: _Run | None = None
+    expected: int | None = None
     for frame in frames:
-        if rate not in (0, frame.sample_rate):
-            raise SampleError(f"audio changes its rate from {rate} to {frame.sample_rate} Hz")
-        if rate == 0:
-            rate = check_audio_rate(frame.sample_rate)
-            tick, origin = float(time_base(stream) * rate), float(media.origin * rate)
-        by_pts = None if frame.pts is None else round(frame.pts * tick - origin)
-        index = _index(by_pts, expected, rate)
-        if run and (index != expected or len(run) == FRAMES_JOINED or not _alike(frame, run[0])):
-            yield rate, start, _mono(run)[trimmed:]
-            run = []
+        if run is not None:
+            if run.add(frame):
+                continue
+            yield run.clock.rate_hz, run.start, run.mono()
+            expected, run = run.stop, None
+        if clock is None:
+            clock = _clock(media, stream, frame)
+        index = clock.index(frame, expected)
         overlap = 0 if expected is None else max(expected - index, 0)
         if overlap < frame.samples:
-            if not run:
-                start, trimmed = index + overlap, overlap
-            run.append(frame)
-            expected = index + frame.samples
-    if run:
-        yield rate, start, _mono(run)[trimmed:]
+            run = _Run(clock, frame, index, overlap)
+            added = run.add(frame)
+            assert added, "a run takes its first frame"
+    if run is not None:
+        yield run.clock.rate_hz, run.start, run.mono()
 
 
-def _index(by_pts: int | None, expected: int | None, rate_hz: int) -> int:
-    if by_pts is None and expected is None:
-        raise SampleError("its audio has no time")
-    if by_pts is None or (
-        expected is not None and abs(by_pts - expected) <= TOLERANCE_SECONDS * rate_hz
-    ):
-        assert expected is not None
-        return expected
-    return by_pts
+@dataclass(frozen=True)
+class _Clock:
+    """Where pts lie on the file's clock, counted in samples."""
+
+    rate_hz: int
+    samples_a_tick: float
+    origin_samples: float
+
+    @property
+    def tolerance_samples(self) -> float:
+        return TOLERANCE_SECONDS * self.rate_hz
+
+    def index(self, frame: AudioFrame, expected: int | None) -> int:
+        """Place of the frame's first sample; `expected` if its pts is about that, or missing."""
+        if frame.sample_rate != self.rate_hz:
+            raise SampleError(
+                f"audio changes its rate from {self.rate_hz} to {frame.sample_rate} Hz"
+            )
+        if frame.pts is None:
+            if expected is None:
+                raise SampleError("its audio has no time")
+            return expected
+        by_pts = round(frame.pts * self.samples_a_tick - self.origin_samples)
+        if expected is not None and abs(by_pts - expected) <= self.tolerance_samples:
+            return expected
+        return by_pts
 
 
-def _alike(one: AudioFrame, other: AudioFrame) -> bool:
-    return one.format.name == other.format.name and one.layout.name == other.layout.name
+def _clock(media: Media, stream: Stream, first: AudioFrame) -> _Clock:
+    rate = check_audio_rate(first.sample_rate)
+    return _Clock(rate, float(time_base(stream) * rate), float(media.origin * rate))
 
 
-def _mono(run: list[AudioFrame]) -> NDArray[np.float32]:
-    """Mean of the channels of joined frames; float32 [n], full scale at 1."""
-    samples = _channels(_joined(run))
-    dtype = np.dtype(np.float32 if samples.dtype.kind == "f" else np.float64)
-    mean = np.add.reduce(samples, axis=0, dtype=dtype) / dtype.type(len(samples))
-    if samples.dtype.kind != "f":
-        middle = 128 if samples.dtype.kind == "u" else 0
-        mean = (mean - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
+class _Run:
+    """Frames without a seam, joined; the first `overlap` samples of the first are not wanted."""
+
+    def __init__(self, clock: _Clock, first: AudioFrame, index: int, overlap: int) -> None:
+        self.clock, self.start, self.stop = clock, index + overlap, index
+        self._overlap, self._room = overlap, round(RUN_SECONDS * clock.rate_hz)
+        self._format, self._num_channels = first.format.name, first.layout.nb_channels
+        self._rate_hz, self._tolerance = clock.rate_hz, clock.tolerance_samples
+        self._tick, self._origin = clock.samples_a_tick, clock.origin_samples
+        self._fifo = av.AudioFifo()
+
+    def add(self, frame: AudioFrame) -> bool:
+        """Adds `frame` if there is room and it goes on as those before; False if not."""
+        pts = frame.pts
+        if (
+            self._room <= 0
+            or frame.sample_rate != self._rate_hz
+            or frame.layout.nb_channels != self._num_channels
+            or frame.format.name != self._format
+            or (
+                pts is not None
+                and abs(round(pts * self._tick - self._origin) - self.stop) > self._tolerance
+            )
+        ):
+            return False
+        frame.pts = None  # the run has no seam; the fifo would insist on pts without jitter
+        self._fifo.write(frame)
+        num_samples = frame.samples
+        self.stop += num_samples
+        self._room -= num_samples
+        return True
+
+    def mono(self) -> NDArray[np.float32]:
+        """Mean of the channels of all frames; float32 [n], full scale at 1."""
+        whole = self._fifo.read()
+        assert whole is not None, "a run has samples"
+        return _mean(_channels(whole))[self._overlap :]
+
+
+def _mean(channels: list[NDArray[Any]]) -> NDArray[np.float32]:
+    """Mean of samples as the file has them, [n] for each channel; full scale at 1."""
+    dtype = channels[0].dtype
+    if dtype.kind == "f":
+        mean = sum(channels[1:], channels[0]) / dtype.type(len(channels))
+    else:
+        total = np.add.reduce(channels, axis=0, dtype=np.float64)
+        middle = 128 if dtype.kind == "u" else 0
+        mean = (total / len(channels) - middle) / 2.0 ** (8 * dtype.itemsize - 1)
     mono: NDArray[np.float32] = mean.astype(np.float32, copy=False)
     return mono
 
 
-def _joined(run: list[AudioFrame]) -> AudioFrame:
-    """The frames as one: joined in C, as a window has a hundred of them."""
-    if len(run) == 1:
-        return run[0]
-    fifo = av.AudioFifo()
-    for frame in run:
-        frame.pts = None  # the run has no seam; the fifo would insist on pts without jitter
-        fifo.write(frame)
-    whole = fifo.read()
-    assert whole is not None, "a run has samples"
-    return whole
-
-
-def _channels(frame: AudioFrame) -> NDArray[Any]:
-    """The frame's samples as the file has them, [channels, n]."""
+def _channels(frame: AudioFrame) -> list[NDArray[Any]]:
+    """The frame's samples as the file has them, [n] for each channel."""
+    if frame.format.name == "fltp":  # as most codecs decode: without a copy
+        planes = (memoryview(plane) for plane in frame.planes)
+        return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
     samples: NDArray[Any] = frame.to_ndarray()
-    if frame.format.is_planar:
-        return samples
-    return samples.reshape(-1, len(frame.layout.channels)).T
+    return list(
+        samples if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels)).T
+    )
 
 
 def resampled(
@@ -153,4 +201,6 @@ def _pulled(tail: FilterContext) -> Iterator[NDArray[np.float32]]:
 
 
 def _sane(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    if block.min(initial=0.0) >= -1.0 and block.max(initial=0.0) <= 1.0:  # neither, if not a number
+        return block
     return np.clip(np.nan_to_num(block, nan=0.0), -1.0, 1.0)
