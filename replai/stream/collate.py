@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from replai.stream.blocks import Arrays, Block, Blocks, Layout, empty_arrays, leased_arrays
 from replai.stream.decode import Decoded
 from replai.stream.figures import Figures, Meter, finished
 from replai.stream.quarantine import BadSample
@@ -56,21 +58,79 @@ class AVBatch:
         return {name: view.to(device, non_blocking=True) for name, view in self.views.items()}
 
 
-def collate(visits: Iterator[Filled], visits_per_batch: int, meter: Meter) -> Iterator[AVBatch]:
-    """Groups consecutive visits of one batch. The plan fills every batch, so none is short."""
+@dataclass(frozen=True)
+class Parcel:
+    """A batch on its way out of a worker. It arrives as the AVBatch; its views stay in `block`."""
+
+    batch: AVBatch
+    block: Block
+    layout: Layout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {one.name: getattr(self.batch, one.name) for one in fields(AVBatch)}
+        del values["views"]
+        small = {name: v.numpy() for name, v in values.items() if isinstance(v, Tensor)}
+        return _arrived, (self.block.path, self.layout, {**values, **small})
+
+
+def _arrived(path: str, layout: Layout, values: dict[str, Any]) -> AVBatch:
+    """What `Parcel.__reduce__` sends, where it arrives."""
+    small = {name: torch.from_numpy(v) for name, v in values.items() if isinstance(v, np.ndarray)}
+    return AVBatch(views=_tensors(leased_arrays(path, layout)), **{**values, **small})
+
+
+def collate(
+    visits: Iterator[Filled], visits_per_batch: int, meter: Meter, blocks: Blocks | None = None
+) -> Iterator[AVBatch | Parcel]:
+    """Groups consecutive visits of one batch. The plan fills every batch, so none is short.
+
+    With `blocks`, in a worker, each visit is copied once, to where the trainer will see it.
+    """
     group: list[Filled] = []
-    for visit in visits:
-        group.append(visit)
+    views: Arrays = {}
+    for filled in visits:
+        if not group:
+            layout = _layout(filled.visit, visits_per_batch)
+            block = blocks.free_block(layout) if blocks else None
+            views = block.take(layout) if block else empty_arrays(layout)
+        _put(filled.visit, len(group), views)
+        group.append(replace(filled, visit=replace(filled.visit, views={})))
         if len(group) == visits_per_batch:
-            batch = collate_visits([filled.visit for filled in group])
+            batch = _batch([one.visit for one in group], views)
             bad = tuple(one for filled in group for one in filled.bad)
-            yield replace(batch, bad=bad, figures=finished(meter.take()))
-            group = []
+            batch = replace(batch, bad=bad, figures=finished(meter.take()))
+            yield Parcel(batch, block, layout) if block else batch
+            group, views = [], {}
     assert not group, "the plan gave a batch that is not full"
 
 
 def collate_visits(group: Sequence[Decoded]) -> AVBatch:
     """One batch of all anchors of all visits in `group`, in order."""
+    views = empty_arrays(_layout(group[0], len(group)))
+    for number, visit in enumerate(group):
+        _put(visit, number, views)
+    return _batch(group, views)
+
+
+def _layout(visit: Decoded, num_visits: int) -> Layout:
+    """Of the views of a batch of visits like `visit`."""
+    return {
+        name: ((num_visits * len(view), *view.shape[1:]), view.dtype)
+        for name, view in visit.views.items()
+    }
+
+
+def _put(visit: Decoded, number: int, views: Arrays) -> None:
+    """Copies the views of the batch's visit `number` to their rows."""
+    for name, view in visit.views.items():
+        views[name][number * len(view) : (number + 1) * len(view)] = view
+
+
+def _tensors(arrays: Arrays) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _batch(group: Sequence[Decoded], views: Arrays) -> AVBatch:
     first = group[0].place
     assert {(v.place.epoch, v.place.batch) for v in group} == {(first.epoch, first.batch)}
     counts = torch.tensor([len(visit.seconds) for visit in group])
@@ -81,10 +141,7 @@ def collate_visits(group: Sequence[Decoded]) -> AVBatch:
     return AVBatch(
         epoch=first.epoch,
         batch=first.batch,
-        views={
-            name: torch.from_numpy(np.concatenate([visit.views[name] for visit in group]))
-            for name in group[0].views
-        },
+        views=_tensors(views),
         keys=tuple(v.key for v in group for _ in v.seconds),
         video_ids=tuple(v.video_id for v in group for _ in v.seconds),
         seconds=torch.from_numpy(np.concatenate([visit.seconds for visit in group])),

@@ -15,6 +15,7 @@ import webdataset as wds
 
 from replai.core.errors import PeerLostError, UserError
 from replai.core.index import DatasetIndex
+from replai.stream.blocks import Blocks
 from replai.stream.cache import CacheConfig, open_cache
 from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
@@ -203,11 +204,10 @@ class AVStream:
                 warnings.warn(text, stacklevel=2)
 
     def _loader(self) -> Any:
-        pipeline = make_pipeline(self._task)
         if self.config.num_workers == 0:
-            return pipeline
+            return make_pipeline(self._task)
         return wds.WebLoader(
-            pipeline,
+            make_pipeline(self._task, Blocks()),
             batch_size=None,
             num_workers=self.config.num_workers,
             prefetch_factor=self.config.prefetch_batches,

@@ -17,8 +17,9 @@ from torch.utils.data import get_worker_info
 
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
+from replai.stream.blocks import Blocks
 from replai.stream.cache import DiskCache
-from replai.stream.collate import AVBatch, collate
+from replai.stream.collate import AVBatch, Parcel, collate
 from replai.stream.decode import DecodeConfig, Decoded, decode_sample
 from replai.stream.fetch import Failed, fetch, fetch_one
 from replai.stream.figures import Meter
@@ -77,8 +78,8 @@ class Task:
         return local_batch_size(self.global_visits, self.share.world_size)
 
 
-def make_pipeline(task: Task) -> wds.DataPipeline:
-    """The stages of `task`, still to be run."""
+def make_pipeline(task: Task, blocks: Blocks | None = None) -> wds.DataPipeline:
+    """The stages of `task`, still to be run; in a worker, with `blocks` for its batches."""
     reader, meter = RangeReader(task.index, task.retry, task.cache, task.s3_client), Meter()
     unpack = partial(unpack_sample, actions=task.index.actions)
     decode = partial(decode_sample, config=task.decode)
@@ -90,7 +91,7 @@ def make_pipeline(task: Task) -> wds.DataPipeline:
         partial(each, function=unpack, meter=meter),
         partial(each, function=decode, meter=meter),
         _filler(task, reader, meter),
-        partial(collate, visits_per_batch=task.local_visits, meter=meter),
+        partial(collate, visits_per_batch=task.local_visits, meter=meter, blocks=blocks),
         report_failures,
     )
 
@@ -143,7 +144,7 @@ class PlanSource(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
         return training_places(task.state, mix=task.items.mix, num_epochs=task.num_epochs, **sizes)
 
 
-def report_failures(batches: Iterator[AVBatch]) -> Iterator[AVBatch | Failure]:
+def report_failures(batches: Iterator[AVBatch | Parcel]) -> Iterator[AVBatch | Parcel | Failure]:
     """Passes batches on; bad input becomes a `Failure`, bugs stay exceptions."""
     try:
         yield from batches

@@ -169,6 +169,12 @@ def test_ranks_and_workers_change_nothing(
     assert_equal(gathered(all_ranks(small_root, world_size, workers=workers)), expected)
 
 
+def test_batches_that_are_kept_stay_as_they_came(
+    small_root: Path, expected: list[dict[str, Any]]
+) -> None:
+    assert_equal(map(flat, list(make_stream(small_root, workers=1))), expected)
+
+
 @pytest.mark.parametrize(("stop", "world_size", "workers"), [(1, 2, 0), (4, 1, 3), (6, 4, 0)])
 def test_resume_in_the_middle(
     small_root: Path,
