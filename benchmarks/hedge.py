@@ -90,7 +90,7 @@ def one_worker(index: DatasetIndex, hedge_seconds: float, budget_bytes: int) -> 
     reader = RangeReader(index, RetryConfig(hedge_seconds=hedge_seconds))
     rows = np.arange(NUM_READS) % index.header.num_samples
     items = Items(rows, np.zeros(NUM_READS, np.int64), one_dataset(NUM_READS))
-    places = (Place(0, 0, n, n, n) for n in range(NUM_READS))
+    places = (Place(0, n, 0, n, n) for n in range(NUM_READS))
     meter, started = Meter(), time.perf_counter()
     for sample in fetch(places, reader, items, budget_bytes, meter):
         assert isinstance(sample, Fetched)

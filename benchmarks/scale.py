@@ -166,7 +166,7 @@ def _worker(path: Path) -> dict[str, float]:
     next(places)
     reader = RangeReader(task.index, task.retry)
     planned = time.perf_counter()
-    assert reader.size(0) > 0
+    assert reader.stored.size(0) > 0
     return {
         "worker_task_arrives_seconds": arrived - started,
         "worker_first_place_seconds": planned - arrived,

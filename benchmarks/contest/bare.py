@@ -14,6 +14,7 @@ from benchmarks.contest.job import Job
 from replai.core.index import open_index
 from replai.stream.decode import decode_sample
 from replai.stream.fetch import Fetched
+from replai.stream.loader import StreamConfig
 from replai.stream.plan import Place, StreamState, batches_per_epoch, training_places
 from replai.stream.reader import RangeReader
 from replai.stream.retry import RetryConfig
@@ -64,7 +65,7 @@ def places_of_worker(job: Job, worker: int) -> Iterator[Place]:
     state = StreamState(seed=0, epoch=0, batch=0, dataset_hash=index.header.dataset_hash)
     return training_places(
         state,
-        mix=items.mix,
+        mix=replace(items.mix, unit=StreamConfig().read_unit),
         global_batch=job.batch_size,
         num_epochs=job.num_epochs + 1,
         worker=worker,
@@ -78,7 +79,7 @@ def in_memory(job: Job) -> list[Unpacked]:
     items = qualifying_items(index, DECODE.sampling, reach(DECODE.views), True)
     reader, nowhere = RangeReader(index, RetryConfig()), Place(0, 0, 0, 0, 0)
     return [
-        unpack_sample(Fetched(nowhere, row, 0, reader.submit(row).result().data))
+        unpack_sample(Fetched(nowhere, row, 0, reader.read(row).data))
         for row in items.rows.tolist()
     ]
 

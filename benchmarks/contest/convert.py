@@ -29,7 +29,7 @@ def read_samples(root: str) -> list[Sample]:
     samples: list[Sample] = []
     items = qualifying_items(index, DECODE.sampling, reach(DECODE.views), True)
     for row in items.rows.tolist():
-        data = reader.submit(row).result().data
+        data = reader.read(row).data
         sample = unpack_sample(Fetched(nowhere, row, 0, data))
         record = sample.record.to_json()
         samples.append({"key": sample.key, "mp4": sample.media, "json": record})

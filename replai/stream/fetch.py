@@ -1,4 +1,4 @@
-"""Places → bytes: one ranged read a sample, many in flight, within a budget of bytes."""
+"""Places → bytes: ranged reads of samples, many in flight, within a budget of bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 from replai.stream.figures import Meter
 from replai.stream.plan import Place
-from replai.stream.reader import RangeReader, Read, ReadError
+from replai.stream.reader import RangeReader
 from replai.stream.sampling import Items
+from replai.stream.store import Outcome, Read, ReadError
 
 MOST_IN_FLIGHT = 64
-"""Requests of one worker under way, however small they are."""
+"""Samples of one worker under way, however small they are."""
+MOST_IN_A_GROUP = 16
+GROUPS_AHEAD = 4
+"""That the budget has room for: while one is decoded, the others are on their way."""
 
 
 @dataclass(frozen=True)
@@ -36,52 +40,99 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Group:
+    """Places of one batch whose samples are asked for at once."""
+
+    places: list[Place]
+    rows: list[int]
+    num_bytes: int
+
+
 def fetch(
     places: Iterator[Place], reader: RangeReader, items: Items, budget_bytes: int, meter: Meter
 ) -> Iterator[Fetched | Failed]:
     """Fetches the sample of each place, in order.
 
     Reads are started ahead as long as the samples not yet handed on fit into `budget_bytes`; one
-    is always under way. The first is handed on as soon as it is there.
+    group is always under way. It is handed on as soon as it is there.
     """
-    pending: deque[tuple[Place, int, Future[Read]]] = deque()
-    ahead = 0
+    pending: deque[tuple[Group, Future[list[Outcome]]]] = deque()
+    ahead = under_way = 0
     try:
-        for place in places:
-            row = int(items.rows[place.item])
+        for group in groups(places, reader, items, budget_bytes // GROUPS_AHEAD):
             while pending and (
-                ahead + reader.size(row) > budget_bytes or len(pending) >= MOST_IN_FLIGHT
+                ahead + group.num_bytes > budget_bytes
+                or under_way + len(group.rows) > MOST_IN_FLIGHT
             ):
-                ahead -= reader.size(pending[0][1])
-                yield _finished(pending, items, meter)
-            pending.append((place, row, reader.submit(row)))
-            ahead += reader.size(row)
+                ahead -= pending[0][0].num_bytes
+                under_way -= len(pending[0][0].rows)
+                yield from _finished(*pending.popleft(), items, meter)
+            pending.append((group, reader.submit(group.rows)))
+            ahead += group.num_bytes
+            under_way += len(group.rows)
         while pending:
-            yield _finished(pending, items, meter)
+            yield from _finished(*pending.popleft(), items, meter)
     finally:
-        for _, _, future in pending:
+        for _, future in pending:
             future.cancel()
+
+
+def groups(
+    places: Iterator[Place], reader: RangeReader, items: Items, many_bytes: int
+) -> Iterator[Group]:
+    """Consecutive places of one batch, to be read at once.
+
+    At most `MOST_IN_A_GROUP`; and once there are `many_bytes`, only what lies right behind the
+    last sample in its shard is added, as it costs no request.
+    """
+    group: list[Place] = []
+    rows: list[int] = []
+    num_bytes = 0
+    for place in places:
+        row = int(items.rows[place.item])
+        size = reader.stored.size(row)
+        is_full = len(group) == MOST_IN_A_GROUP or (
+            num_bytes + size > many_bytes and not (rows and reader.stored.follows(row, rows[-1]))
+        )
+        if group and (is_full or (place.epoch, place.batch) != (group[0].epoch, group[0].batch)):
+            yield Group(group, rows, num_bytes)
+            group, rows, num_bytes = [], [], 0
+        group.append(place)
+        rows.append(row)
+        num_bytes += size
+    if group:
+        yield Group(group, rows, num_bytes)
 
 
 def fetch_one(place: Place, reader: RangeReader, items: Items, meter: Meter) -> Fetched | Failed:
     """Fetches the sample of one place, and waits for it."""
-    row = int(items.rows[place.item])
-    return _finished(deque([(place, row, reader.submit(row))]), items, meter)
+    rows = [int(items.rows[place.item])]
+    (one,) = _finished(Group([place], rows, 0), reader.submit(rows), items, meter)
+    return one
 
 
 def _finished(
-    pending: deque[tuple[Place, int, Future[Read]]], items: Items, meter: Meter
-) -> Fetched | Failed:
-    place, row, future = pending.popleft()
+    group: Group, future: Future[list[Outcome]], items: Items, meter: Meter
+) -> Iterator[Fetched | Failed]:
     started = time.perf_counter()
     try:
-        read = future.result()
-    except ReadError as error:
-        meter.count(failed_reads=1, requests=error.requests, retries=error.retries)
-        meter.note_read(error.seconds)
-        return Failed(place, row, str(error))
+        outcomes = future.result()
     finally:
         meter.count(fetch_wait_seconds=time.perf_counter() - started)
+    for place, row, outcome in zip(group.places, group.rows, outcomes, strict=True):
+        if isinstance(outcome, ReadError):
+            meter.count(failed_reads=1, requests=outcome.requests, retries=outcome.retries)
+            meter.note_read(outcome.seconds)
+            yield Failed(place, row, str(outcome))
+        elif isinstance(outcome, Exception):
+            raise outcome
+        else:
+            _count(outcome, meter)
+            yield Fetched(place, row, int(items.ordinals[place.item]), outcome.data)
+
+
+def _count(read: Read, meter: Meter) -> None:
     meter.count(
         samples=1,
         requests=read.requests,
@@ -92,4 +143,3 @@ def _finished(
         cache_damaged=read.was_damaged,
     )
     meter.note_read(read.seconds, read.warning)
-    return Fetched(place, row, int(items.ordinals[place.item]), read.data)

@@ -44,6 +44,10 @@ class StreamConfig:
     """Bytes that each worker reads ahead (always at least one sample)."""
     prefetch_batches: int = 2
     """Finished batches that each worker keeps ready."""
+    read_unit: int = 4
+    """Neighbouring samples of a shard that stay together in the order, read by one request; 1
+    shuffles each on its own. A run that resumes keeps the one that it began with.
+    """
     s3_client: S3Client = S3Client.s3fs
     """s3fs or obstore: what reads samples from S3."""
     retry: RetryConfig = field(default_factory=RetryConfig)
@@ -55,6 +59,7 @@ class StreamConfig:
             ("num_workers", 0),
             ("megabytes_in_flight", 0),
             ("prefetch_batches", 1),
+            ("read_unit", 1),
         ):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
@@ -97,6 +102,7 @@ class AVStream:
         share = share or Share()
         needs_audio = any(isinstance(view, AudioView) for view in views)
         items = qualifying_items(index, sampling, reach(views), needs_audio)
+        items = replace(items, mix=replace(items.mix, unit=self.config.read_unit))
         global_visits = batch_size // sampling.per_visit if num_epochs is not None else batch_size
         local_visits = local_batch_size(global_visits, share.world_size)
         self.num_items = len(items)
@@ -113,7 +119,13 @@ class AVStream:
             share=share,
             global_visits=global_visits,
             num_epochs=num_epochs,
-            state=StreamState(seed=seed, epoch=0, batch=0, dataset_hash=index.header.dataset_hash),
+            state=StreamState(
+                seed=seed,
+                epoch=0,
+                batch=0,
+                dataset_hash=index.header.dataset_hash,
+                read_unit=self.config.read_unit,
+            ),
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,
             s3_client=self.config.s3_client,
@@ -146,7 +158,7 @@ class AVStream:
         return dict(zip(roots, self.mix.own_epochs(epochs), strict=True))
 
     def load_state(self, state: StreamState) -> None:
-        """Continues from `state`. Raises UserError if it belongs to another dataset or seed."""
+        """Continues from `state`. Raises UserError if it belongs to another dataset or order."""
         ours = self._task.state
         if state.dataset_hash != ours.dataset_hash:
             raise UserError(
@@ -155,6 +167,11 @@ class AVStream:
             )
         if state.seed != ours.seed:
             raise UserError(f"the checkpoint has seed {state.seed}, the config {ours.seed}")
+        if state.read_unit != ours.read_unit:
+            raise UserError(
+                f"the checkpoint's order has units of {state.read_unit}, the config's of "
+                f"{ours.read_unit}; go on with data.stream.read_unit={state.read_unit}"
+            )
         self._task = replace(self._task, state=state)
 
     def take_figures(self) -> Figures:

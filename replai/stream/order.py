@@ -6,6 +6,11 @@ its items come in the order of its own epochs, which it goes through at its own 
 
     epoch 0    a3 b1 a0 a2 b0 a1       a: all 4 of its items     b: 2 of its 5
     epoch 1    b4 a1 a3 b2 a0 a2       a: all 4, anew            b: 2 of those still to come
+
+Units of a few neighbours stay together, so that one read serves them all. Which items make a unit
+is drawn anew for each epoch: they are cut from a ring that starts anywhere.
+
+    unit 2     a1 a2 | b1 b2 | a3 a0
 """
 
 from __future__ import annotations
@@ -26,6 +31,8 @@ class Mix:
 
     sizes: tuple[int, ...]
     quotas: tuple[int, ...]
+    unit: int = 1
+    """Neighbouring items that stay together."""
 
     @property
     def num_places(self) -> int:
@@ -67,12 +74,19 @@ def order(seed: int, epoch: int, mix: Mix) -> NDArray[np.int64]:
     parts = [_part(seed, epoch, number, mix) for number in range(len(mix.sizes))]
     if len(parts) == 1:
         return parts[0]
-    owners = np.repeat(np.arange(len(parts)), mix.quotas)
-    owners = generator(seed, epoch, 0, "mix").permutation(owners)
+    owners = _owners(mix, generator(seed, epoch, 0, "mix"))
     items = np.empty(mix.num_places, np.int64)
     for number, part in enumerate(parts):
         items[owners == number] = part
     return items
+
+
+def _owners(mix: Mix, draw: np.random.Generator) -> NDArray[np.int64]:
+    """The dataset of each place of an epoch, strewn unit by unit."""
+    units = [np.diff(np.append(np.arange(0, quota, mix.unit), quota)) for quota in mix.quotas]
+    numbers = np.repeat(np.arange(len(units)), [len(one) for one in units])
+    strewn = draw.permutation(len(numbers))
+    return np.repeat(numbers[strewn], np.concatenate(units)[strewn])
 
 
 def _part(seed: int, epoch: int, number: int, mix: Mix) -> NDArray[np.int64]:
@@ -80,7 +94,22 @@ def _part(seed: int, epoch: int, number: int, mix: Mix) -> NDArray[np.int64]:
     size, quota = mix.sizes[number], mix.quotas[number]
     first = epoch * quota
     own = range(first // size, -(-(first + quota) // size))
-    items = np.concatenate([generator(seed, e, number, "order").permutation(size) for e in own])
+    items = np.concatenate(
+        [_shuffled(size, mix.unit, generator(seed, e, number, "order")) for e in own]
+    )
     start = first - own.start * size
     numbered = items[start : start + quota] + sum(mix.sizes[:number])
     return numbered.astype(np.int64, copy=False)
+
+
+def _shuffled(size: int, unit: int, draw: np.random.Generator) -> NDArray[np.int64]:
+    """A permutation of 0..size-1 in which units of neighbours stay together.
+
+    They are cut from the ring 0, 1 … size-1, 0 … from a random item on; what is left of it when no
+    whole unit is comes last.
+    """
+    if unit == 1:
+        return draw.permutation(size)
+    ring = np.roll(np.arange(size), -int(draw.integers(size)))
+    whole = size // unit * unit
+    return np.concatenate([draw.permutation(ring[:whole].reshape(-1, unit)).ravel(), ring[whole:]])

@@ -2,7 +2,7 @@
 
     N items that qualify, global batch B, W ranks, n workers a rank:
 
-    order(seed, epoch)   a permutation of 0..N-1 (of several datasets: replai.stream.order)
+    order(seed, epoch)   a permutation of 0..N-1 (units, several datasets: replai.stream.order)
     batch b              positions [bB, (b+1)B) of it; the N mod B at the end are dropped
     rank r of W          its contiguous B/W part of each batch
     worker w of n        batches w, w+n, w+2n … counted from where the run (re)starts
@@ -13,7 +13,7 @@ So the state of the whole stream is one small dict, whatever W and n are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class StreamState:
     epoch: int
     batch: int
     dataset_hash: str
+    read_unit: int = 1
+    """Of the order, with the seed: `Mix.unit`."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain scalars, for a checkpoint."""
@@ -129,4 +131,4 @@ def covering_places(
 def advanced(state: StreamState, num_batches: int, per_epoch: int) -> StreamState:
     """`state` after `num_batches` more batches of epochs of `per_epoch` batches."""
     epoch, batch = divmod(state.epoch * per_epoch + state.batch + num_batches, per_epoch)
-    return StreamState(seed=state.seed, epoch=epoch, batch=batch, dataset_hash=state.dataset_hash)
+    return replace(state, epoch=epoch, batch=batch)

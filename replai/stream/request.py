@@ -70,9 +70,9 @@ def _forget(task: asyncio.Future[bytes]) -> None:
 
 async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> bytes:
     """One request. Hopeless errors of the store come as UserError, others as they are."""
+    if storage.is_local(url):
+        return await asyncio.to_thread(read_here, url, offset, size)
     try:
-        if storage.is_local(url):
-            return await asyncio.to_thread(_pread, url, offset, size)
         fs, path = _client(url, s3_client)
         if isinstance(fs, AsyncFileSystem):
             data: bytes = await fs._cat_file(path, start=offset, end=offset + size)
@@ -93,9 +93,19 @@ def _client(url: str, s3_client: S3Client) -> tuple[Any, str]:
     return storage.range_filesystem(url)
 
 
-def _pread(url: str, offset: int, size: int) -> bytes:
-    with storage.local_path(url).open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), size, offset)
+def read_here(url: str, offset: int, size: int) -> bytes:
+    """As `get_range`, of a file on this machine."""
+    try:
+        file = os.open(storage.local_path(url), os.O_RDONLY)
+        try:
+            return os.pread(file, size, offset)
+        finally:
+            os.close(file)
+    except Exception as error:
+        if may_pass(error):
+            raise
+        with storage.naming_store_errors(url):
+            raise
 
 
 async def current_size(url: str, timeout_seconds: float) -> int | None:

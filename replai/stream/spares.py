@@ -83,8 +83,8 @@ def bad_sample(failed: Failed, reader: RangeReader) -> BadSample:
         place.epoch,
         place.batch,
         place.position,
-        reader.key(row),
-        reader.shard_name(row),
+        reader.stored.key(row),
+        reader.stored.shard_url(row),
         failed.reason,
     )
 
@@ -100,7 +100,7 @@ def blank(failed: Failed, reader: RangeReader, config: DecodeConfig) -> Decoded:
     }
     return Decoded(
         place=replace(failed.place, valid=False),
-        key=reader.key(failed.row),
+        key=reader.stored.key(failed.row),
         video_id="",
         seconds=np.zeros(k),
         views=views,

@@ -36,7 +36,7 @@ def config(**change: object) -> DecodeConfig:
 
 def sample(index: DatasetIndex, row: int, position: int = 0, epoch: int = 0) -> Unpacked:
     place = Place(epoch, position // 2, position % 2, position, row)
-    read = RangeReader(index, RetryConfig()).submit(row).result()
+    read = RangeReader(index, RetryConfig()).read(row)
     return unpack_sample(Fetched(place, row, 0, read.data))
 
 

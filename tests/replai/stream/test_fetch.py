@@ -1,7 +1,7 @@
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,22 @@ import pytest
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
-from replai.stream.fetch import MOST_IN_FLIGHT, Failed, Fetched, fetch, fetch_one
+from replai.stream.fetch import (
+    GROUPS_AHEAD,
+    MOST_IN_A_GROUP,
+    MOST_IN_FLIGHT,
+    Failed,
+    Fetched,
+    fetch,
+    fetch_one,
+)
 from replai.stream.figures import Meter
 from replai.stream.order import one_dataset
 from replai.stream.plan import Place
-from replai.stream.reader import RangeReader, Read
+from replai.stream.reader import RangeReader
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import Items
+from replai.stream.store import Outcome, Read
 from sharder.shards import Sample, WrittenShard, write_shard
 from tests.replai.stream.small import index_of_shard, make_record
 
@@ -177,7 +186,7 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     put(index, DATA)
     before = open_files()
     for row in range(3):
-        assert reader(index).submit(row).result().data == own_bytes(row)
+        assert reader(index).read(row).data == own_bytes(row)
     assert open_files() == before
 
 
@@ -186,14 +195,15 @@ class SlowReader(RangeReader):
 
     def __init__(self, index: DatasetIndex) -> None:
         super().__init__(index, RetryConfig())
-        self.futures: list[Future[Read]] = []
+        self.futures: list[Future[list[Outcome]]] = []
 
-    def submit(self, row: int) -> Future[Read]:
+    def submit(self, rows: Sequence[int]) -> Future[list[Outcome]]:
+        assert len(rows) == 1
         self.futures.append(Future())
         return self.futures[-1]
 
     def finish(self, number: int) -> None:
-        self.futures[number].set_result(Read(b"", 0.0, 1, 0))
+        self.futures[number].set_result([Read(b"", 0.0, 1, 0)])
 
 
 def budget(num_samples: int) -> int:
@@ -241,5 +251,81 @@ def test_places_are_not_taken_far_ahead(tmp_path: Path) -> None:
 
     stream = fetch(places(), reader(index), all_items(), budget(3), Meter())
     next(stream)
-    assert taken == [0, 1, 2, 3]  # the last did not fit and waits
+    assert taken == [0, 1, 2, 3, 4]  # the last ends the batch of the one that did not fit
     stream.close()
+
+
+class NotingReader(RangeReader):
+    """Notes which samples are asked for at once."""
+
+    def __init__(self, index: DatasetIndex) -> None:
+        super().__init__(index, RetryConfig(first_wait_seconds=0.001))
+        self.asked: list[list[int]] = []
+
+    def submit(self, rows: Sequence[int]) -> Future[list[Outcome]]:
+        self.asked.append(list(rows))
+        return super().submit(rows)
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "asked"),
+    [
+        (10**6, [[5, 6, 0, 7, 2], [3, 4]]),  # a batch at once
+        (GROUPS_AHEAD * 1, [[5, 6], [0], [7], [2], [3, 4]]),  # neighbours always
+    ],
+)
+def test_what_is_asked_for_at_once(
+    index: DatasetIndex, num_bytes: int, asked: list[list[int]]
+) -> None:
+    put(index, DATA)
+    noting, meter = NotingReader(index), Meter()
+    items = [5, 6, 0, 7, 2, 3, 4]
+    places = (Place(0, int(n >= 5), n % 5, n, item) for n, item in enumerate(items))
+    came = list(fetch(places, noting, all_items(), num_bytes, meter))
+    assert noting.asked == asked
+    assert [one.data for one in came if isinstance(one, Fetched)] == [own_bytes(i) for i in items]
+
+
+def test_a_batch_of_many_samples_is_asked_for_in_parts(index: DatasetIndex) -> None:
+    noting = NotingReader(index)
+    places = (Place(0, 0, n, n, 0) for n in range(2 * MOST_IN_A_GROUP + 1))
+    list(fetch(places, noting, all_items(), 10**9, Meter()))
+    assert [len(rows) for rows in noting.asked] == [MOST_IN_A_GROUP, MOST_IN_A_GROUP, 1]
+
+
+def test_neighbours_take_one_request(tmp_path: Path) -> None:
+    index = index_of_shard(WRITTEN, f"memory:/{tmp_path}")
+    put(index, DATA)
+    rows, meter = [7, 2, 5, 3, 6, 3], Meter()
+    places = (Place(0, 0, n, n, row) for n, row in enumerate(rows))
+    came = list(fetch(places, reader(index), all_items(), 10**6, meter))
+    assert [one.data for one in came if isinstance(one, Fetched)] == [own_bytes(r) for r in rows]
+    figures = meter.take()
+    assert (figures.samples, figures.requests, figures.retries) == (6, 3, 0)  # 2-3, 3, 5-7
+
+
+def last_three(index: DatasetIndex, meter: Meter) -> Iterator[Fetched | Failed]:
+    """Read by one request, if all is well."""
+    places = (Place(0, 0, n, n, NUM_SAMPLES - 3 + n) for n in range(3))
+    return fetch(places, reader(index), all_items(), 10**6, meter)
+
+
+def test_a_bad_sample_leaves_its_neighbours_alone(tmp_path: Path) -> None:
+    index, meter = index_of_shard(WRITTEN, f"memory:/{tmp_path}"), Meter()
+    bad = WRITTEN.rows[-2].offset
+    put(index, DATA[:bad] + b"x" + DATA[bad + 1 :])
+    one, failed, other = last_three(index, meter)
+    assert isinstance(one, Fetched) and isinstance(other, Fetched)
+    assert (one.data, other.data) == (own_bytes(NUM_SAMPLES - 3), own_bytes(NUM_SAMPLES - 1))
+    assert isinstance(failed, Failed)
+    figures = meter.take()
+    assert (figures.requests, figures.retries, figures.failed_reads) == (2, 1, 1)
+
+
+def test_neighbours_before_the_end_of_a_cut_shard_come(tmp_path: Path) -> None:
+    index = index_of_shard(WRITTEN, f"memory:/{tmp_path}")
+    put(index, DATA[: WRITTEN.rows[-1].offset + 5])
+    reading = last_three(index, Meter())
+    assert [next(reading).row for _ in range(2)] == [NUM_SAMPLES - 3, NUM_SAMPLES - 2]
+    with pytest.raises(UserError, match=r"shards.json says .* replaced or cut"):
+        next(reading)

@@ -3,7 +3,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -154,9 +154,10 @@ def test_items_come_in_the_order_of_the_plan(
 ) -> None:
     index = open_index(str(small_root))
     keys = index.column("key")[index.column("num_moments") >= 1]
+    mix = replace(one_dataset(len(keys)), unit=StreamConfig().read_unit)
     for epoch in range(EPOCHS):
         came = [key for batch in expected if batch["epoch"] == epoch for key in batch["keys"]]
-        assert came == keys[order(5, epoch, one_dataset(len(keys)))][: len(came)].tolist()
+        assert came == keys[order(5, epoch, mix)][: len(came)].tolist()
         assert len(keys) - len(came) < BATCH
 
 
@@ -216,11 +217,11 @@ def test_state_ignores_what_workers_have_prepared(small_root: Path) -> None:
 
 
 def test_another_seed_is_another_order(small_root: Path, expected: list[dict[str, Any]]) -> None:
-    batch = next(iter(make_stream(small_root, seed=6)))
+    batch = next(iter(make_stream(small_root, seed=7)))
     assert batch.keys != expected[0]["keys"]
 
 
-def test_load_state_refuses_another_dataset_and_seed(small_root: Path) -> None:
+def test_load_state_refuses_another_dataset_and_another_order(small_root: Path) -> None:
     stream = make_stream(small_root)
     state = stream.state
     other = StreamState.from_dict({**state.to_dict(), "dataset_hash": "f" * 64})
@@ -228,6 +229,9 @@ def test_load_state_refuses_another_dataset_and_seed(small_root: Path) -> None:
         stream.load_state(other)
     with pytest.raises(UserError, match="the checkpoint has seed 6, the config 5"):
         stream.load_state(StreamState.from_dict({**state.to_dict(), "seed": 6}))
+    before = {name: value for name, value in state.to_dict().items() if name != "read_unit"}
+    with pytest.raises(UserError, match=r"units of 1, .* go on with data.stream.read_unit=1$"):
+        stream.load_state(StreamState.from_dict(before))
     assert stream.state == state
 
 
@@ -395,6 +399,7 @@ def test_what_cannot_be_served(small_root: Path, change: dict[str, Any], message
         {"megabytes_in_flight": -0.1},
         {"megabytes_in_flight": float("nan")},
         {"prefetch_batches": 0},
+        {"read_unit": 0},
     ],
 )
 def test_configs_that_make_no_sense(change: dict[str, Any]) -> None:

@@ -12,8 +12,11 @@ from replai.core.errors import UserError
 from replai.core.seeding import generator
 from replai.stream.order import Mix, mix_of, one_dataset, order
 
-mixes = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 20)), min_size=1, max_size=3).map(
-    lambda pairs: Mix(tuple(size for size, _ in pairs), tuple(quota for _, quota in pairs))
+pairs = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 20)), min_size=1, max_size=3)
+mixes = st.builds(
+    lambda pairs, unit: Mix(tuple(s for s, _ in pairs), tuple(q for _, q in pairs), unit),
+    pairs,
+    st.integers(1, 4),
 )
 
 
@@ -36,9 +39,37 @@ def test_each_dataset_goes_through_its_own_epochs(mix: Mix, seed: int, num_epoch
         endless = (
             int(item)
             for epoch in itertools.count()
-            for item in generator(seed, epoch, number, "order").permutation(size)
+            for item in in_units(size, mix.unit, generator(seed, epoch, number, "order"))
         )
         assert whole.tolist() == list(itertools.islice(endless, num_epochs * quota))
+
+
+def in_units(size: int, unit: int, draw: np.random.Generator) -> list[int]:
+    """0..size-1 in shuffled units of neighbours on a ring, what is left over behind them."""
+    if unit == 1:
+        return draw.permutation(size).tolist()
+    start = int(draw.integers(size))
+    units = [[(start + n * unit + i) % size for i in range(unit)] for n in range(size // unit)]
+    came = [item for n in draw.permutation(len(units)) for item in units[n]]
+    return came + [(start + i) % size for i in range(size // unit * unit, size)]
+
+
+def test_units_differ_from_epoch_to_epoch_and_none_is_always_the_last() -> None:
+    mix = Mix((103,), (103,), unit=4)
+    orders = [order(0, epoch, mix).tolist() for epoch in range(60)]
+    assert all(sorted(one) == list(range(103)) for one in orders)
+    firsts = [{one[0] % 4 for one in orders}, {one[-1] for one in orders}]
+    assert firsts[0] == {0, 1, 2, 3} and len(firsts[1]) > 30
+
+
+def test_units_of_mixed_datasets_stay_together() -> None:
+    mix = Mix((40, 60), (21, 50), unit=3)
+    came = order(1, 0, mix)
+    first = came[came < 40]
+    steps = np.diff(came)
+    owners = came >= 40
+    assert np.count_nonzero(owners[1:] != owners[:-1]) < 2 * 7 + 1  # of 7 units, not of 21 items
+    assert (steps % 60 == 1).sum() >= 2 * len(first) // 3
 
 
 def test_datasets_are_strewn_over_the_epoch() -> None:

@@ -1,7 +1,7 @@
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -73,11 +73,11 @@ class World:
 
 def mixes(num_places: int, draw: st.DrawFn) -> Mix:
     """One dataset, or two with places of their own."""
-    first = draw(st.integers(1, num_places))
+    first, unit = draw(st.integers(1, num_places)), draw(st.integers(1, 4))
     if first == num_places:
-        return one_dataset(num_places)
+        return replace(one_dataset(num_places), unit=unit)
     sizes = draw(st.tuples(*[st.integers(1, 2 * num_places)] * 2))
-    return Mix(sizes, (first, num_places - first))
+    return Mix(sizes, (first, num_places - first), unit)
 
 
 @st.composite

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from replai.core.errors import SampleError, UserError
-from replai.stream.reader import RangeReader, Read
+from replai.stream.reader import RangeReader
 from replai.stream.request import Hedge
 from replai.stream.retry import RetryConfig
+from replai.stream.store import Read
 from tests.replai.stream.small import make_index
 
 DATA = b"right"
@@ -34,7 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch, answers: list[Answer], **config: float
 def read_from(
     monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Awaitable[bytes]], **config: float
 ) -> Read:
-    return reader_of(monkeypatch, answer, **config).submit(0).result(timeout=20)
+    return reader_of(monkeypatch, answer, **config).read(0)
 
 
 def reader_of(
@@ -44,7 +45,7 @@ def reader_of(
         return None
 
     monkeypatch.setattr("replai.stream.shards.current_size", unknown)
-    monkeypatch.setattr("replai.stream.reader.get_range", answer)
+    monkeypatch.setattr("replai.stream.store.get_range", answer)
     settings: dict[str, Any] = {"first_wait_seconds": 0.0, **config}
     return RangeReader(INDEX, RetryConfig(**settings))
 
@@ -85,7 +86,7 @@ def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -
 
     def ask(answer: Answer) -> None:
         answers[:] = [answer] * 10**5
-        reader.submit(0).result(timeout=20)
+        reader.read(0)
 
     answers: list[Answer] = []
 

@@ -178,4 +178,7 @@ def test_a_reader_travels_light() -> None:
     both = pickle.dumps((index, reader))
     assert len(both) < len(pickle.dumps(index)) + 1000
     again = pickle.loads(pickle.dumps(reader))
-    assert (again.size(7), again.name(7)) == (reader.size(7), reader.name(7))
+    assert (again.stored.size(7), again.stored.name(7)) == (
+        reader.stored.size(7),
+        reader.stored.name(7),
+    )

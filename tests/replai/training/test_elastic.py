@@ -46,8 +46,9 @@ def planned(config: RunConfig) -> list[list[Sample]]:
     items = qualifying_items(index, config.data.sampling, reach(views), True)
     state = StreamState(seed=config.seed, epoch=0, batch=0, dataset_hash="")
     keys = index.table["key"].to_pylist()
+    mix = replace(items.mix, unit=config.data.stream.read_unit)
     places = training_places(
-        state, mix=items.mix, global_batch=config.batch_size, num_epochs=config.num_epochs
+        state, mix=mix, global_batch=config.batch_size, num_epochs=config.num_epochs
     )
     samples = [(place.position, keys[items.rows[place.item]]) for place in places]
     return [

@@ -1,0 +1,198 @@
+"""Samples from where they are stored: deadlines, retries and, if wanted, a second request.
+
+fetch(rows) ─► runs of neighbours, a request each ─► size and crc32 of each sample right? ─► Read
+                                                        │ no, or the store stalls, resets …
+                                                        ▼
+      wait (backoff with jitter), while the total deadline allows ─► the sample alone ─► Read
+                                 ▲                                           │ no
+                                 └───────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass
+
+from replai.core import storage
+from replai.core.errors import SampleError, UserError
+from replai.core.index import DatasetIndex
+from replai.core.seeding import generator
+from replai.stream.request import Hedge, S3Client, get_range, read_here
+from replai.stream.retry import RetryConfig, Silence, may_pass, waits_seconds
+from replai.stream.shards import ShardSizes
+from replai.stream.stored import Stored
+
+
+class ReadError(SampleError):
+    """The bytes of one sample cannot be had; with what it took to learn that."""
+
+    def __init__(self, reason: str, seconds: float, requests: int, retries: int) -> None:
+        super().__init__(reason)
+        self.seconds, self.requests, self.retries = seconds, requests, retries
+
+
+@dataclass(frozen=True)
+class Read:
+    """The bytes of one sample, and what it took to get them."""
+
+    data: bytes
+    seconds: float
+    requests: int
+    """0 where they came with those of a neighbour."""
+    retries: int
+    is_cached: bool = False
+    """The bytes come from the disk cache."""
+    was_damaged: bool = False
+    """The disk cache had other bytes; they were dropped, and these fetched."""
+    warning: str = ""
+    """Why the disk cache takes no more samples, if it has just come to that."""
+
+
+Outcome = Read | Exception
+"""A sample's bytes. A ReadError: they cannot be had in time or are not the sample's own. UserError:
+what no second try can mend, a shard that is gone or not the one that was packed, a refusal, a store
+that is down. Others are bugs.
+"""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What one request gave for one sample."""
+
+    data: bytes = b""
+    error: Exception | None = None
+    requests: int = 0
+
+
+class Store:
+    """Reads samples of one dataset; several reads may be under way.
+
+    Shards on this machine are read by pread and opened for each read (keeping thousands open
+    would meet the limit), others by ranged GETs.
+    """
+
+    def __init__(
+        self, index: DatasetIndex, stored: Stored, retry: RetryConfig, s3_client: S3Client
+    ) -> None:
+        self._stored, self._retry, self._s3_client = stored, retry, s3_client
+        self._is_here = all(storage.is_local(url) for url in index.shard_urls)
+        self._hedge = Hedge(retry.hedge_seconds)
+        self._silence = Silence(retry.most_given_up)
+        self._shard_sizes = ShardSizes(index, retry.attempt_seconds)
+
+    async def fetch(self, rows: Sequence[int]) -> list[Outcome]:
+        """The samples of `rows`."""
+        started = time.monotonic()
+        answers = await (self._ask_disk(rows) if self._is_here else self._ask_for_all(rows))
+        in_vain = [position for position, answer in enumerate(answers) if answer.error]
+        if len(in_vain) < len(rows):
+            self._silence.end()
+        seconds = time.monotonic() - started
+        outcomes: list[Outcome] = [
+            Read(answer.data, seconds, answer.requests, retries=0) for answer in answers
+        ]
+        persisted = await asyncio.gather(
+            *(self._persist(rows[p], answers[p], started) for p in in_vain), return_exceptions=True
+        )
+        for position, outcome in zip(in_vain, persisted, strict=True):
+            if not isinstance(outcome, Read | Exception):
+                raise outcome  # cancelled
+            outcomes[position] = outcome
+        return outcomes
+
+    async def _ask_disk(self, rows: Sequence[int]) -> list[_Answer]:
+        """All at once in one thread: threads and tasks cost more than reads."""
+        try:
+            async with asyncio.timeout(self._retry.attempt_seconds):
+                return await asyncio.to_thread(lambda: [self._read_here(row) for row in rows])
+        except TimeoutError as error:
+            return [_Answer(error=error, requests=1) for _ in rows]
+
+    def _read_here(self, row: int) -> _Answer:
+        _, offset, size = self._stored.range(row)
+        try:
+            return self._checked(row, read_here(self._stored.shard_url(row), offset, size), 1)
+        except Exception as error:
+            return _Answer(error=error, requests=1)
+
+    async def _ask_for_all(self, rows: Sequence[int]) -> list[_Answer]:
+        runs = self._stored.runs(rows)
+        asked = await asyncio.gather(*(self._ask([rows[p] for p in run]) for run in runs))
+        answers = [_Answer()] * len(rows)
+        for run, some in zip(runs, asked, strict=True):
+            for position, answer in zip(run, some, strict=True):
+                answers[position] = answer
+        return answers
+
+    async def _ask(self, run: Sequence[int]) -> list[_Answer]:
+        """One request for samples that lie side by side; the first of them counts it."""
+        url, (_, start, _) = self._stored.shard_url(run[0]), self._stored.range(run[0])
+        sizes = [self._stored.size(row) for row in run]
+        num_requests = 0
+
+        def request() -> Awaitable[bytes]:
+            nonlocal num_requests
+            num_requests += 1
+            return get_range(url, start, sum(sizes), self._s3_client)
+
+        try:
+            async with asyncio.timeout(self._retry.attempt_seconds):
+                data = await (request() if storage.is_local(url) else self._hedge.answer(request))
+        except Exception as error:
+            return [_Answer(error=error, requests=n) for n in _counted(num_requests, run)]
+        parts = _cut(data, sizes) if len(run) > 1 else [data]
+        counts = _counted(num_requests, run)
+        return [self._checked(*one) for one in zip(run, parts, counts, strict=True)]
+
+    def _checked(self, row: int, data: bytes, requests: int) -> _Answer:
+        damage = self._stored.damage(row, data)
+        error = SampleError(f"{self._stored.name(row)}: {damage}") if damage else None
+        return _Answer(data, error, requests)
+
+    async def _persist(self, row: int, answer: _Answer, started: float) -> Read:
+        """Sample `row`, whose first `answer` was an error, tried again on its own."""
+        requests, retries, damaged = answer.requests, 0, False
+        waits = waits_seconds(self._retry, generator(0, 0, row, "backoff"))
+        while error := answer.error:
+            is_damage = isinstance(error, SampleError)
+            if not (is_damage or may_pass(error)):
+                raise error
+            wait, elapsed = next(waits), time.monotonic() - started
+            # Twice the same answer: the bytes themselves are damaged.
+            if elapsed + wait > self._retry.total_seconds or (is_damage and damaged):
+                reason = await self._reason(row, error, retries + 1, elapsed)
+                raise ReadError(reason, elapsed, requests, retries) from error
+            damaged = is_damage
+            retries += 1
+            await asyncio.sleep(wait)
+            (answer,) = await self._ask([row])
+            requests += answer.requests
+        self._silence.end()
+        return Read(answer.data, time.monotonic() - started, requests, retries)
+
+    async def _reason(self, row: int, error: Exception, attempts: int, seconds: float) -> str:
+        """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, SampleError):
+            self._silence.end()
+            await self._shard_sizes.refuse_another(self._stored.shard_number(row))
+            return said
+        if down := self._silence.lasts(seconds):
+            raise UserError(f"the store of {self._stored.shard_url(row)} {down} ({said})")
+        return f"{self._stored.name(row)}: given up after {attempts} attempts ({said})"
+
+
+def _counted(num_requests: int, run: Sequence[int]) -> Iterator[int]:
+    """The requests of a run, sample by sample."""
+    return iter([num_requests] + [0] * (len(run) - 1))
+
+
+def _cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """`data` in pieces of `sizes`, the last ones shorter where it ends early."""
+    view, pieces, start = memoryview(data), [], 0
+    for size in sizes:
+        pieces.append(bytes(view[start : start + size]))
+        start += size
+    return pieces
