@@ -19,6 +19,7 @@ from sharder.bursts import BurstConfig
 from sharder.detect import detect as detect_moments_of
 from sharder.detectors import Config
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.engine import Engine, LocalEngine, open_ray
 from sharder.make_world import make_world
 from sharder.moi import MoiConfig
 from sharder.pack import pack as pack_dataset
@@ -43,14 +44,36 @@ app = typer.Typer(
 )
 
 
-def _at_least_one(workers: int) -> int:
-    if workers < 1:
+def _at_least_one(workers: int | None) -> int | None:
+    if workers is not None and workers < 1:
         raise UserError(f"--workers is {workers}; it must be at least 1")
     return workers
 
 
 Workers = Annotated[
     int, typer.Option(help="Processes.", show_default="all cores", callback=_at_least_one)
+]
+EngineWorkers = Annotated[
+    int | None,
+    typer.Option(help="Processes at a time.", show_default="all cores", callback=_at_least_one),
+]
+
+
+class EngineName(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
+EngineOption = Annotated[
+    EngineName, typer.Option(help="Processes of this machine, or of Ray (docs/cluster.md).")
+]
+RayAddress = Annotated[
+    str,
+    typer.Option(
+        help="Ray cluster: host:port or auto.", show_default="RAY_ADDRESS, or a Ray started here"
+    ),
 ]
 Sources = Annotated[list[str], typer.Argument(help="Files, folders or URLs.")]
 
@@ -135,13 +158,16 @@ def detect(
     output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
     detector: DetectorOption = DetectorName.bursts,
     min_prominence: MinProminence = None,
-    workers: Workers = ALL_CORES,
+    engine: EngineOption = EngineName.local,
+    ray_address: RayAddress = "",
+    workers: EngineWorkers = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an output of another job.")] = False,
 ) -> None:
     """Find the moments of interaction: peaks in the sound."""
     found = find_sources(sources, with_audio_files=True)
     config = _detector(detector, min_prominence)
-    detect_moments_of(found, output, config, workers, overwrite)
+    with _running(engine, ray_address, workers) as running:
+        detect_moments_of(found, output, config, running, overwrite)
 
 
 @app.command()
@@ -207,7 +233,9 @@ def pack(
     dry_run: Annotated[bool, typer.Option(help="Print the plan and its cost; write nothing.")] = (
         False
     ),
-    workers: Workers = ALL_CORES,
+    engine: EngineOption = EngineName.local,
+    ray_address: RayAddress = "",
+    workers: EngineWorkers = None,
 ) -> None:
     """Pack untrimmed videos, moments and annotations into a dataset root."""
     chosen: Profile = CopyProfile()
@@ -224,24 +252,25 @@ def pack(
         times = read_moments(moments) if moments else {}
         labelled = read_annotations(annotations) if annotations else Annotations()
     found = find_sources(sources, with_audio_files=False)
-    pack_dataset(
-        only_named(found, labelled.ids) if only_annotated else found,
-        times,
-        labelled,
-        out,
-        chosen,
-        PackConfig(
-            split=split,
-            samples_per_shard=samples_per_shard,
-            segments=_checked(
-                SegmentConfig, core_seconds=segment_seconds, margin_seconds=margin_seconds
+    with _running(engine, ray_address, workers) as running:
+        pack_dataset(
+            only_named(found, labelled.ids) if only_annotated else found,
+            times,
+            labelled,
+            out,
+            chosen,
+            PackConfig(
+                split=split,
+                samples_per_shard=samples_per_shard,
+                segments=_checked(
+                    SegmentConfig, core_seconds=segment_seconds, margin_seconds=margin_seconds
+                ),
             ),
-        ),
-        workers,
-        command=shlex.join(["sharder", *sys.argv[1:]]),
-        append=append,
-        dry_run=dry_run,
-    )
+            running,
+            command=shlex.join(["sharder", *sys.argv[1:]]),
+            append=append,
+            dry_run=dry_run,
+        )
 
 
 @app.command()
@@ -258,6 +287,18 @@ def verify(
     command = shlex.join(["sharder", *sys.argv[1:]])
     if verify_dataset(url, config, workers, command, json_file).faults:
         raise typer.Exit(EXIT_FAULTS)
+
+
+@contextmanager
+def _running(name: EngineName, ray_address: str, workers: int | None) -> Iterator[Engine]:
+    """The engine, which ends with the block."""
+    if name is EngineName.local:
+        if ray_address:
+            raise UserError("--ray-address needs --engine ray")
+        yield LocalEngine(workers or ALL_CORES)
+        return
+    with open_ray(ray_address, workers) as engine:
+        yield engine
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from replai.core.record import Moment
 from replai.media.audio import sound_blocks
 from replai.media.container import open_media
 from sharder.detectors import Config, detector_of
-from sharder.engine import run_local
+from sharder.engine import Engine
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.sources import Source
 from sharder.timestamps import job_of, write_moments
@@ -34,7 +34,7 @@ class Detected:
 
 
 def detect(
-    sources: Sequence[Source], output: str, config: Config, workers: int, overwrite: bool
+    sources: Sequence[Source], output: str, config: Config, engine: Engine, overwrite: bool
 ) -> None:
     """Writes the moments of all `sources` to `output` (Parquet).
 
@@ -49,7 +49,7 @@ def detect(
             return
         raise UserError(f"{output} exists; give another -o, or --overwrite")
     work = partial(detect_in_source, config=config)
-    results = with_progress(run_local(work, sources, workers), len(sources), "detect")
+    results = with_progress(engine.map(work, sources), len(sources), "detect")
     found = sorted(results, key=lambda detected: detected.source.video_id)
     _refuse_nothing(found)
     name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")

@@ -1,4 +1,4 @@
-"""Runs a function over many inputs in local processes, and says when each is done."""
+"""Engines run a function over many inputs and say when each is done: here, in local processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import resource_tracker
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from replai.core.errors import UserError
+from replai.core.errors import PeerLostError, UserError
 
 CLEANING_SECONDS = 2.0
 """Time that a worker has to clean up when the process that it works for is gone."""
@@ -24,12 +26,56 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> Iterator[B]:
-    """Yields `function(x)` for each input, as they finish.
+class Engine(Protocol):
+    """Where work is done: processes of this machine, or those of a Ray cluster."""
 
-    The first exception ends the run: what is under way is told to stop, cleans up after itself,
-    and the exception is raised here. Ctrl-C does the same.
+    @property
+    def workers(self) -> int:
+        """How many inputs are worked on at a time."""
+        ...
+
+    def map(self, function: Callable[[A], B], inputs: Sequence[A]) -> Iterator[B]:
+        """Yields `function(x)` for each input, as they finish. All three are pickled.
+
+        The first exception ends the run, and so do Ctrl-C and leaving the iterator: what is under
+        way is told to stop and cleans up after itself. Raises PeerLostError if a process is gone
+        and its work cannot be done elsewhere.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Processes of this machine; `workers` 1: this one."""
+
+    workers: int
+
+    def map(self, function: Callable[[A], B], inputs: Sequence[A]) -> Iterator[B]:
+        """See Engine."""
+        return run_local(function, inputs, self.workers)
+
+
+@contextmanager
+def open_ray(address: str, workers: int | None) -> Iterator[Engine]:
+    """Ray, at `address`, RAY_ADDRESS or started here: see RayEngine.
+
+    Raises UserError if it is not installed.
     """
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    settings = {"RAY_NUM_REDIS_GET_RETRIES": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ.update({**settings, **os.environ})  # read as Ray is imported
+    try:
+        from sharder.ray_engine import RayEngine
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UserError("--engine ray needs Ray: python -m pip install 'ray>=2.60'") from None
+    with RayEngine(address, workers) as engine:
+        yield engine
+
+
+def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> Iterator[B]:
+    """Yields `function(x)` for each input, as they finish: see Engine."""
     if workers < 1:
         raise UserError(f"--workers is {workers}; it must be at least 1")
     if workers == 1 or len(inputs) == 1:
@@ -44,6 +90,12 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
             futures = [pool.submit(partial(_work, function), item) for item in inputs]
         for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool:
+        _stop(pool)
+        raise PeerLostError(
+            "a worker process was killed, as the system does when memory runs out; run the same "
+            "command again, with fewer --workers"
+        ) from None
     except BaseException:
         _stop(pool)
         raise

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from replai.core import storage
 from replai.core.annotations import Annotations
 from replai.core.errors import UserError
 from replai.core.record import Moment
 from sharder.encode import Profile
-from sharder.engine import run_local
+from sharder.engine import Engine
 from sharder.estimate import estimate
 from sharder.job import begin, end, read_standing
 from sharder.lock import only_one
@@ -38,7 +39,7 @@ def pack(
     root: str,
     profile: Profile,
     config: PackConfig,
-    workers: int,
+    engine: Engine,
     command: str,
     *,
     append: bool = False,
@@ -54,12 +55,12 @@ def pack(
     if not dry_run:
         _tidy(root)
     ready = prepare(
-        sources, moments, annotations, root, profile, config, workers, command, append=append
+        sources, moments, annotations, root, profile, config, engine, command, append=append
     )
     if ready is None:
         return
     if dry_run:
-        console.print(estimate(root, ready.plan, profile, config, moments, workers))
+        console.print(estimate(root, ready.plan, profile, config, moments, engine.workers))
         return
     with only_one(root) as check_lock:
         if read_standing(root) != ready.standing:
@@ -67,7 +68,7 @@ def pack(
         sweep(root)
         begin(root, ready.job, ready.standing)
         try:
-            parts = _make_parts(ready.plan, root, profile, workers, check_lock)
+            parts = _make_parts(ready.plan, root, profile, engine, check_lock)
         except BaseException:
             sweep(root)  # a worker told to stop just as it makes its scratch folder leaves it
             raise
@@ -90,19 +91,29 @@ def _tidy(root: str) -> None:
 
 
 def _make_parts(
-    plan: Plan, root: str, profile: Profile, workers: int, check_lock: Callable[[], None]
+    plan: Plan, root: str, profile: Profile, engine: Engine, check_lock: Callable[[], None]
 ) -> list[Part]:
     done = {name: part for name in plan.shards if (part := read_part(root, name)) is not None}
     if done:
         console.print(f"{len(done)} of {len(plan.shards)} shards are already made")
     todo = [(name, segments) for name, segments in plan.shards.items() if name not in done]
-    work = partial(make_shard, root=root, profile=profile)
-    made = with_progress(run_local(work, todo, workers), len(todo), "pack") if todo else ()
+    work = partial(make_shard, root=storage.absolute(root), profile=profile)
+    made = with_progress(engine.map(work, todo), len(todo), "pack") if todo else ()
     parts = dict(done)
     for part in made:
         check_lock()
+        _refuse_elsewhere(part, root)
         parts[part.name] = part
     return [parts[name] for name in plan.shards]
+
+
+def _refuse_elsewhere(part: Part, root: str) -> None:
+    """Raises UserError if a shard that was made is not there: another machine's `root` is other."""
+    if part.rows and not storage.exists(storage.join(root, part.tar_name)):
+        raise UserError(
+            f"{part.tar_name} was made, but is not below {root}; give a URL, or a folder that all "
+            "nodes share"
+        )
 
 
 def _refuse_nothing(parts: Sequence[Part], root: str) -> None:

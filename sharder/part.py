@@ -90,7 +90,8 @@ def _scratch_file(root: str) -> Iterator[Path]:
     """A temporary file, on the root's own disk where that is local; gone afterwards."""
     folder = storage.local_path(root) / SCRATCH_NAME if storage.is_local(root) else None
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with storage.naming_store_errors(root):
+            folder.mkdir(exist_ok=True)  # below what `begin` has made: seen from here, or refused
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         yield Path(scratch) / "shard.tar"
 

@@ -12,7 +12,7 @@ from replai.core.annotations import CheckedAnnotations
 from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.probe import MediaFacts
-from sharder.engine import run_local
+from sharder.engine import Engine
 from sharder.report import Skipped, name_skipped, with_progress
 from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards
 from sharder.sources import Source, facts_of
@@ -58,12 +58,12 @@ class Plan:
         return [segment for shard in self.shards.values() for segment in shard]
 
 
-def probe_all(sources: Sequence[Source], workers: int) -> list[Probed]:
+def probe_all(sources: Sequence[Source], engine: Engine) -> list[Probed]:
     """The sources that are videos, by id; the others are counted and named.
 
     Raises UserError if none is, or one that the user named is not.
     """
-    results = with_progress(run_local(probe_source, sources, workers), len(sources), "probe")
+    results = with_progress(engine.map(probe_source, sources), len(sources), "probe")
     probed = sorted(results, key=lambda one: one.source.video_id)
     if all(one.facts is None for one in probed):
         first = probed[0]

@@ -12,6 +12,7 @@ from replai.core.annotations import Annotations, CheckedAnnotations
 from replai.core.errors import UserError
 from replai.core.record import Moment
 from sharder.encode import Profile
+from sharder.engine import Engine
 from sharder.inputs import check_again, check_before, refuse_strangers
 from sharder.job import Job, Standing, read_standing, refuse_others
 from sharder.labelling import joined_nouns, joined_verbs
@@ -49,7 +50,7 @@ def prepare(
     root: str,
     profile: Profile,
     config: PackConfig,
-    workers: int,
+    engine: Engine,
     command: str,
     *,
     append: bool,
@@ -69,16 +70,16 @@ def prepare(
         if not inputs.sources:
             console.print("nothing to append")
             return None
-    checked, plan = _plan(inputs, standing.contents, config, workers)
+    checked, plan = _plan(inputs, standing.contents, config, engine)
     return Ready(job, settings, standing, checked, plan)
 
 
 def _plan(
-    inputs: Inputs, before: Contents | None, config: PackConfig, workers: int
+    inputs: Inputs, before: Contents | None, config: PackConfig, engine: Engine
 ) -> tuple[CheckedAnnotations, Plan]:
     """Labels are held against published lengths before a video is opened, then against its own."""
     noticed = check_before(inputs.sources, inputs.moments, inputs.annotations)
-    videos = probe_all(inputs.sources, workers)
+    videos = probe_all(inputs.sources, engine)
     lengths = {v.source.video_id: v.facts.duration_seconds for v in videos if v.facts is not None}
     checked = check_again(lengths, inputs.moments, inputs.annotations, noticed)
     first_shard, taken = (before.next_number, before.keys) if before else (0, {})

@@ -8,6 +8,7 @@ from pathlib import Path
 from replai.core.annotations import read_annotations
 from sharder.detect import detect
 from sharder.encode import TranscodeProfile
+from sharder.engine import LocalEngine
 from sharder.moi import MoiConfig
 from sharder.pack import pack
 from sharder.plan import PackConfig
@@ -45,7 +46,7 @@ def make_small_data(folder: Path) -> SmallData:
     world, moments, root = folder / "world", folder / "moments.parquet", folder / "root"
     write_world(SETTINGS, world, workers=1)
     sources = find_sources([str(world / "train")], with_audio_files=False)
-    detect(sources, str(moments), MoiConfig(), 1, False)
+    detect(sources, str(moments), MoiConfig(), LocalEngine(1), False)
     annotations = world / "train.csv"
     pack(
         sources,
@@ -54,7 +55,7 @@ def make_small_data(folder: Path) -> SmallData:
         str(root),
         PROFILE,
         PACK,
-        1,
+        LocalEngine(1),
         "tests/worlds.py",
     )
     return SmallData(videos=world / "train", annotations=annotations, moments=moments, root=root)

@@ -19,6 +19,7 @@ from replai.core.annotations import Annotations
 from replai.core.index import DatasetIndex, open_index
 from sharder.detect import detect
 from sharder.encode import TranscodeProfile
+from sharder.engine import LocalEngine
 from sharder.make_world import make_world
 from sharder.moi import MoiConfig
 from sharder.pack import pack
@@ -74,14 +75,14 @@ def make_root(folder: Path, num_videos: int) -> None:
     make_world(settings, str(folder / "world"), CORES)
     moments = str(folder / "moments.parquet")
     sources = find_sources([str(folder / "world" / "train")], with_audio_files=False)
-    detect(sources, moments, MoiConfig(), CORES, False)
+    detect(sources, moments, MoiConfig(), LocalEngine(CORES), False)
     plan = PackConfig(
         samples_per_shard=SAMPLES_PER_SHARD,
         segments=SegmentConfig(core_seconds=SEGMENT_SECONDS),
     )
     pack(
         sources, read_moments(moments), Annotations(), str(folder / "ours"), TranscodeProfile(),
-        plan, CORES, "benchmarks/stream.py",
+        plan, LocalEngine(CORES), "benchmarks/stream.py",
     )  # fmt: skip
 
 

@@ -19,6 +19,10 @@ class UserError(Exception):
     """Bad input: one line that names the thing and the remedy. Commands print it and exit 2."""
 
 
+class NotFoundError(UserError):
+    """Nothing stands at a path or URL."""
+
+
 class PeerLostError(Exception):
     """Another process of the run is gone, or does not answer: a rank, or a decode process.
 

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
 
-from replai.core.errors import UserError
+from replai.core.errors import NotFoundError, UserError
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
@@ -36,6 +36,11 @@ def is_local(url: str) -> bool:
 def local_path(url: str) -> Path:
     """The absolute path behind a local `url`, as the filesystem object sees it (`~` is home)."""
     return Path(filesystem(url)[1])
+
+
+def absolute(url: str) -> str:
+    """`url`, which means the same in any folder: a local path is made absolute."""
+    return str(local_path(url)) if is_local(url) else url
 
 
 def join(root: str, *parts: str) -> str:
@@ -73,7 +78,7 @@ def naming_store_errors(url: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"no such file, folder or bucket: {url}") from None
+        raise NotFoundError(f"no such file, folder or bucket: {url}") from None
     except PermissionError as error:
         raise _refused(url, error) from None
     except OSError as error:
@@ -89,7 +94,7 @@ def naming_store_errors(url: str) -> Iterator[None]:
         if status in (401, 403) or type(error).__name__ in _REFUSALS:
             raise _refused(url, error) from None
         if status in (404, 410):
-            raise UserError(f"no such file, folder or bucket: {url}") from None
+            raise NotFoundError(f"no such file, folder or bucket: {url}") from None
         raise UserError(f"the store of {url} does not answer: {_first_line(error)}") from None
 
 

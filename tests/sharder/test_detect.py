@@ -10,6 +10,7 @@ from replai.core.errors import UserError
 from replai.core.record import Moment
 from sharder.bursts import BurstConfig
 from sharder.detect import detect
+from sharder.engine import LocalEngine
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
 from tests.sharder.command import files_below
@@ -19,7 +20,13 @@ CONFIG = BurstConfig()
 
 
 def found_in(folder: Path, output: Path, workers: int = 1) -> dict[str, list[Moment]]:
-    detect(find_sources([str(folder)], with_audio_files=True), str(output), CONFIG, workers, False)
+    detect(
+        find_sources([str(folder)], with_audio_files=True),
+        str(output),
+        CONFIG,
+        LocalEngine(workers),
+        False,
+    )
     return read_moments(str(output))
 
 
@@ -106,5 +113,5 @@ def test_a_named_file_that_is_no_media_ends_the_run(videos: Path, tmp_path: Path
     sources = find_sources([str(videos), str(tmp_path / "bad.mp4")], with_audio_files=True)
     for workers in (1, 2):
         with pytest.raises(UserError, match=r"bad\.mp4 is no video or sound file"):
-            detect(sources, str(tmp_path / "m.parquet"), CONFIG, workers, False)
+            detect(sources, str(tmp_path / "m.parquet"), CONFIG, LocalEngine(workers), False)
     assert list(files_below(tmp_path)) == ["bad.mp4"]

@@ -10,6 +10,7 @@ import pytest
 from replai.core.annotations import CheckedAnnotations
 from replai.core.index import open_index
 from sharder.encode import CopyProfile, TranscodeProfile
+from sharder.engine import LocalEngine
 from sharder.estimate import MOST_TRIED, copied_bytes, try_some
 from sharder.plan import make_plan, probe_all
 from sharder.sources import find_sources
@@ -46,7 +47,7 @@ def test_bytes_are_near_those_of_the_shards(videos: Path, moments: Path, tmp_pat
     """Copied: a segment has its share of the video; encoded anew: the mean of those tried."""
     sources = find_sources([str(videos)], with_audio_files=False)
     read = read_moments(str(moments))
-    plan = make_plan(probe_all(sources, 1), read, CheckedAnnotations(), CONFIG, 0, {})
+    plan = make_plan(probe_all(sources, LocalEngine(1)), read, CheckedAnnotations(), CONFIG, 0, {})
     every = plan.segments
     for profile in (CopyProfile(), SMALL):
         real = 0

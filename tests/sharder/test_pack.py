@@ -20,6 +20,7 @@ from replai.media.decode import read_views
 from sharder import pack as pack_module
 from sharder import part as part_module
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.engine import LocalEngine
 from sharder.pack import pack
 from sharder.part import make_shard
 from sharder.plan import PackConfig
@@ -56,7 +57,7 @@ def pack_all(
         str(root),
         profile,
         CONFIG,
-        workers,
+        LocalEngine(workers),
         "the command",
     )
 
@@ -230,7 +231,7 @@ def test_actions_are_on_the_stored_clips_own_clock(videos: Path, tmp_path: Path)
     annotations = read_annotations(str(tmp_path / "a.csv"))
     pack(
         find_sources([str(videos)], with_audio_files=False), {}, annotations,
-        str(tmp_path / "root"), SMALL, CONFIG, 1, "the command",
+        str(tmp_path / "root"), SMALL, CONFIG, LocalEngine(1), "the command",
     )  # fmt: skip
     found = [
         (

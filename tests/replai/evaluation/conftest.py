@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from replai.core.annotations import read_annotations
+from sharder.engine import LocalEngine
 from sharder.pack import pack
 from sharder.sources import find_sources
 from tests.worlds import PACK, PROFILE, SmallData
@@ -33,5 +34,14 @@ def other_root(small_data: SmallData, tmp_path_factory: pytest.TempPathFactory) 
     )
     sources = find_sources([str(folder)], with_audio_files=False)
     root = folder / "root"
-    pack(sources, {}, read_annotations(str(actions)), str(root), PROFILE, PACK, 1, "test")
+    pack(
+        sources,
+        {},
+        read_annotations(str(actions)),
+        str(root),
+        PROFILE,
+        PACK,
+        LocalEngine(1),
+        "test",
+    )
     return root

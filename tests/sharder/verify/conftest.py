@@ -9,6 +9,7 @@ import pytest
 
 from replai.core.annotations import Annotations
 from sharder.encode import TranscodeProfile
+from sharder.engine import LocalEngine
 from sharder.pack import pack
 from sharder.plan import PackConfig
 from sharder.segments import SegmentConfig
@@ -32,7 +33,7 @@ def clean(videos: Path, moments: Path, tmp_path_factory: pytest.TempPathFactory)
         str(root),
         TranscodeProfile(short_side=32, fps=10),
         CONFIG,
-        1,
+        LocalEngine(1),
         "the command",
     )
     return root
