@@ -29,8 +29,10 @@ def test_it_has_imported_what_workers_need() -> None:
     asked = f"[m for m in {HEAVY} if m in __import__('sys').modules]"
     code = (
         "from replai.stream.worker import fork_server\n"
-        "with fork_server().Pool(1) as pool:\n"
-        f"    print(*pool.apply(eval, ({asked!r},)))"
+        "pool = fork_server().Pool(1)\n"
+        f"print(*pool.apply(eval, ({asked!r},)))\n"
+        "pool.close()\n"  # no `with`: it ends workers by SIGTERM, which these do not hear
+        "pool.join()"
     )
     assert said_by(code).split() == list(HEAVY)
 
