@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
@@ -89,10 +91,14 @@ def fit_logistic(
 def fit_svm(
     features: Features, num_classes: Sequence[int], config: PenaltyConfig, seed: int
 ) -> PenalisedHeads:
-    """One-vs-all linear SVMs with squared hinge loss and an L2 penalty, by liblinear."""
+    """One-vs-all linear SVMs with squared hinge loss and an L2 penalty, by liblinear.
 
-    def make(strength: float) -> LinearSVC:
-        return LinearSVC(C=strength, dual="auto", max_iter=config.max_iterations, random_state=seed)
+    Classes are fitted in as many threads as torch has.
+    """
+
+    def make(strength: float) -> OneVsRestClassifier:
+        one = LinearSVC(C=strength, dual="auto", max_iter=config.max_iterations, random_state=seed)
+        return OneVsRestClassifier(one, n_jobs=torch.get_num_threads())
 
     return _fit(make, "SVM", features, num_classes, config, seed)
 
@@ -158,7 +164,7 @@ def _fitted(
 ) -> _Fitted:
     known = labels >= 0
     _, num_views, dim = values.shape
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as said, parallel_config(backend="threading"):
         warnings.simplefilter("always", ConvergenceWarning)
         estimator = make(strength).fit(
             values[known].reshape(-1, dim), np.repeat(labels[known], num_views)

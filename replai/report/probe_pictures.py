@@ -37,26 +37,50 @@ def _is_figure(name: str) -> bool:
 
 
 def probe_bars(result: Result) -> bytes:
-    """Each figure of each row, side by side, with whiskers over its interval."""
-    names = figure_names(result)
-    figure = Figure(figsize=(max(6.0, 0.55 * len(names) * len(result) + 1.5), 3.4))
-    axes = figure.subplots()
-    width = 0.84 / len(result)
-    for number, (row, fields) in enumerate(result.items()):
-        places = np.arange(len(names)) + (number - (len(result) - 1) / 2) * width
+    """Each figure of each row, side by side, with whiskers over its interval; a panel a task."""
+    tasks = list(dict.fromkeys(name.partition("_")[0] for name in figure_names(result)))
+    shown = [_of_task(result, task) for task in tasks]
+    sizes = [1 + len(rows) * len(figure_names(rows)) for rows in shown]
+    figure = Figure(figsize=(max(6.5, 0.42 * sum(sizes)), 3.4))
+    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False, width_ratios=sizes)[0]
+    for axes, rows in zip(panels, shown, strict=True):
+        _bars(axes, rows, list(result))
+    panels[0].set_ylabel("accuracy, %")
+    panels[0].set_ylim(0, 112)
+    panels[0].set_yticks(range(0, 101, 20))
+    most = max(panels, key=lambda axes: len(axes.containers))
+    figure.legend(
+        *most.get_legend_handles_labels(), frameon=False, loc="lower center",
+        bbox_to_anchor=(0.5, 0.98), ncols=len(result),
+    )  # fmt: skip
+    figure.tight_layout()
+    return png(figure)
+
+
+def _of_task(result: Result, task: str) -> Result:
+    """The rows that were probed on `task`, with its figures alone."""
+    rows = {
+        row: {name: value for name, value in fields.items() if name.startswith(f"{task}_")}
+        for row, fields in result.items()
+    }
+    return {
+        row: {**of, "intervals": result[row].get("intervals", {})} for row, of in rows.items() if of
+    }
+
+
+def _bars(axes: Axes, rows: Result, all_rows: Sequence[str]) -> None:
+    names = figure_names(rows)
+    width = 0.84 / len(rows)
+    for number, (row, fields) in enumerate(rows.items()):
+        places = np.arange(len(names)) + (number - (len(rows) - 1) / 2) * width
         values = [fields.get(name, np.nan) for name in names]
-        shade = 1 / (1 + number // 2)  # the further classifiers are paler
+        shade = 1 / (1 + all_rows.index(row) // 2)  # the further classifiers are paler
         axes.bar(places, values, width * 0.92, label=row, color=_colour(row), alpha=shade)
         for place, name, value in zip(places, names, values, strict=True):
-            _mark(axes, float(place), value, (fields.get("intervals") or {}).get(name))
+            _mark(axes, float(place), value, fields["intervals"].get(name))
     axes.set_xticks(range(len(names)), [title_of(name) for name in names], fontsize=9)
-    axes.set_ylabel("accuracy, %")
-    axes.set_ylim(0, 112)
-    axes.set_yticks(range(0, 101, 20))
     axes.tick_params(axis="x", length=0)
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(result))
     axes.spines[["top", "right"]].set_visible(False)
-    return png(figure)
 
 
 def _mark(axes: Axes, place: float, value: float, interval: Sequence[float] | None) -> None:
@@ -75,13 +99,14 @@ def class_dots(result: Result) -> bytes:
     tasks = [task for task, classes in first.get("classes", {}).items() if classes]
     shown = {task: first["classes"][task][:MOST_CLASSES] for task in tasks}
     longest = max(map(len, shown.values()), default=1)
-    figure = Figure(figsize=(5.6 * max(1, len(tasks)), 1.3 + 0.21 * longest))
-    panels = figure.subplots(1, max(1, len(tasks)), squeeze=False)[0]
+    figure = Figure(figsize=(5.2 * max(1, len(tasks)), 1.0 + 0.22 * longest))
+    panels = figure.subplots(1, max(1, len(tasks)), squeeze=False, sharey=False)[0]
     for axes, task in zip(panels, tasks, strict=False):
         _class_panel(axes, task, shown[task], len(first["classes"][task]), result)
+        axes.set_ylim(longest - 0.4, -0.6)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2
+        handles, labels, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2
     )
     figure.tight_layout()
     return png(figure)
@@ -91,22 +116,23 @@ def _class_panel(
     axes: Axes, task: str, classes: Sequence[Fields], num_classes: int, result: Result
 ) -> None:
     ids = [one["class_id"] for one in classes]
-    places = range(len(ids))
+    places = np.arange(len(ids))
     rows = {name: _by_class(fields, task, ids) for name, fields in list(result.items())[:2]}
     ends = list(rows.values())
-    axes.hlines(places, np.nanmin(ends, axis=0), np.nanmax(ends, axis=0), color="#dddddd")
-    for name, values in rows.items():
-        axes.plot(values, places, "o", color=_colour(name), markersize=6, label=name)
+    axes.vlines(range(0, 101, 20), -0.6, len(ids) - 0.4, color="#eeeeee", linewidth=1)
+    axes.hlines(places, np.nanmin(ends, axis=0), np.nanmax(ends, axis=0), color="#cccccc")
+    for name, values in reversed(rows.items()):
+        size = 8 if name.startswith("random") else 5.5  # both are seen where they are equal
+        axes.plot(values, places, "o", color=_colour(name), markersize=size, label=name)
     axes.set_yticks(places, [f"{one['name']}  ({one['num_test']})" for one in classes], fontsize=8)
-    axes.set_ylim(len(ids) - 0.5, -0.5)
     axes.set_xlim(-3, 103)
-    axes.set_xlabel("top-1 accuracy, %", fontsize=9)
+    axes.set_xticks(range(0, 101, 20))
+    axes.xaxis.tick_top()
     told = f"the {len(ids)} most frequent of {num_classes}" if num_classes > len(ids) else "all"
-    axes.set_title(f"{task}: {told} classes (test items)", fontsize=10, loc="left")
-    axes.grid(axis="x", color="#eeeeee")
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    title = f"{task}: top-1 accuracy in %, {told} classes (test items)"
+    axes.set_title(title, fontsize=10, loc="left", pad=10)
+    axes.tick_params(length=0, labelsize=8)
+    axes.spines[:].set_visible(False)
 
 
 def _by_class(fields: Fields, task: str, ids: Sequence[int]) -> list[float]:
