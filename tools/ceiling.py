@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from replai.core.config import load_config
 from replai.core.errors import UserError, exits_cleanly
 from replai.core.record import VideoFacts
-from replai.evaluation.config import LinearConfig, ProbeConfig
-from replai.evaluation.features import Features
-from replai.evaluation.linear import TASKS, LinearHeads, accuracies, fit_heads
+from replai.evaluation.config import LinearConfig, Method, ProbeConfig, ScoringConfig
+from replai.evaluation.evaluate import evaluate
+from replai.evaluation.features import Features, Task
 from replai.media.decode import read_views
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
@@ -38,6 +38,7 @@ from sharder.world import NOUNS, VERBS
 CLIP_SECONDS, DELTA_SECONDS, NUM_FRAMES = 0.5, 0.1, 8
 CLIP_STARTS = (-DELTA_SECONDS - CLIP_SECONDS, DELTA_SECONDS)
 NUM_CLASSES = (len(VERBS), len(NOUNS))
+TASKS = ("verb", "noun")
 VIEWS = {"before and after": (0, 1), "before alone": (0,), "after alone": (1,)}
 Row = dict[str, float]
 
@@ -182,7 +183,7 @@ def random_encoder(train: Actions, test: Actions, recipe: Recipe) -> Row:
             encoders.encode_video(_middle(part, recipe.crop).flatten(0, 1)).reshape(len(part), -1)
             for part in torch.split(actions.clips, 64)
         ]
-        return Features(torch.cat(parts), actions.labels)
+        return _features(torch.cat(parts), actions)
 
     return _probe(features(train), features(test), recipe)
 
@@ -195,16 +196,23 @@ def mean_colours(train: Actions, test: Actions, recipe: Recipe) -> Row:
             _middle(part, recipe.crop).float().flatten(3) for part in torch.split(actions.clips, 64)
         ]
         values = torch.cat([torch.cat([p.mean(3), p.std(3)], 2).flatten(1) for p in parts])
-        return Features(values, actions.labels)
+        return _features(values, actions)
 
     return _probe(features(train), features(test), recipe)
 
 
+def _features(values: Tensor, actions: Actions) -> Features:
+    """What a probe is given of values float32 [N, D]; each action counts by itself."""
+    names = zip(TASKS, (VERBS, NOUNS), strict=True)
+    tasks = tuple(Task(task, dict(enumerate(classes))) for task, classes in names)
+    return Features(values[:, None], actions.labels, np.arange(len(values)).astype(str), tasks)
+
+
+@torch.enable_grad()
 def _probe(train: Features, test: Features, recipe: Recipe) -> Row:
-    with torch.enable_grad():
-        heads: LinearHeads = fit_heads(train, NUM_CLASSES, recipe.linear, recipe.seed)
-    found = accuracies(heads, test)
-    return {task: found[f"{task}_top1"] for task in TASKS}
+    scoring = ScoringConfig(linear=recipe.linear)
+    figures = evaluate(train, test, Method.sgd, scoring, recipe.seed).figures
+    return {task: figures[f"{task}_top1"].percent for task in TASKS}
 
 
 def measure(world: Path, recipe: Recipe) -> dict[str, Row]:
