@@ -1,25 +1,14 @@
 """A second dataset, of videos with other names."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from replai.core.annotations import read_annotations
 from sharder.engine import LocalEngine
 from sharder.pack import pack
 from sharder.sources import find_sources
 from tests.worlds import PACK, PROFILE, SmallData
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other cost more than they give to models as small as these."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
