@@ -29,7 +29,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	@for script in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$script --json benchmarks/results/$$(basename $$script .py).json; done
+	@for script in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$script --json benchmarks/results/$$(basename $$script .py).json || echo "no figures of $$script"; done
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -10,8 +10,9 @@ With h the heads' embeddings, a that of the audio, sim the cosine,
 Deviations. The paper has no g, and then Eq. 1 is degenerate: sim(-Δ, a) = -sim(Δ, a), so
 1 - p_bwd = p_fwd, both terms are the same number, and the backward term teaches nothing new. The
 released code puts a further head g on the difference, which is not odd, so that the terms differ.
-`difference_head` chooses: True (default) is the code, False is the paper. The released code takes
-a quarter of this loss, as the mean of the two terms times a weight of 0.5.
+`difference_head` chooses: True (default) is the code, False is the paper; docs/method.md has the
+proof. The released code takes a quarter of this loss, as the mean of the two terms times a weight
+of 0.5.
 """
 
 from collections.abc import Callable

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional
 
 from replai.models import ProjectionHead
 from replai.objectives.astc import AStC, StateChange, state_change
@@ -36,16 +37,29 @@ def test_loss_equals_oracle(batch: int, dim: int, temperature: float, with_head:
     assert change.loss().item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_without_head_both_terms_are_one() -> None:
-    change = state_change(*embeddings(6, 5), 0.2, nn.Identity())
-    torch.testing.assert_close(1 - change.backward_probability, change.forward_probability)
-    torch.testing.assert_close(change.loss(), -2 * change.forward_probability.log().mean())
+def terms_and_gradients(g: nn.Module, seed: int) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Of Eq. 1's forward and backward term: its value for each moment, its sum's gradients."""
+    rows = [x.requires_grad_() for x in embeddings(6, 5, seed)]
+    change = state_change(*rows, 0.2, g)
+    terms = (-change.forward_probability.log(), -(1 - change.backward_probability).log())
+    return [(t.detach(), torch.autograd.grad(t.sum(), rows, retain_graph=True)) for t in terms]
 
 
-def test_with_head_the_terms_differ() -> None:
-    change = state_change(*embeddings(6, 5), 0.2, head(5))
-    gap = (1 - change.backward_probability - change.forward_probability).abs()
-    assert gap.min() > 1e-3
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.booleans())
+def test_with_an_odd_head_both_terms_are_one(seed: int, linear: bool) -> None:
+    """The paper's bare difference, or any head with g(-x) = -g(x): one number, one gradient."""
+    odd = nn.Linear(5, 5, bias=False).double() if linear else nn.Identity()
+    (forward, its_gradients), (backward, other_gradients) = terms_and_gradients(odd, seed)
+    torch.testing.assert_close(backward, forward)
+    torch.testing.assert_close(other_gradients, its_gradients)
+
+
+def test_with_the_released_head_the_terms_differ() -> None:
+    (forward, its_gradients), (backward, other_gradients) = terms_and_gradients(head(5), seed=0)
+    assert (forward - backward).abs().mean() > 0.1
+    for one, other in zip(its_gradients, other_gradients, strict=True):
+        assert functional.cosine_similarity(one.flatten(), other.flatten(), dim=0) < 0.9
 
 
 def test_a_change_that_is_the_sound_costs_least() -> None:
@@ -122,6 +136,8 @@ def test_objective(difference_head: bool) -> None:
     assert out.metrics["direction_accuracy"].item() == pytest.approx(sum(wins) / 5)
     assert out.metrics["forward_probability"].item() == pytest.approx(sum(p) / 5, rel=1e-4)
     assert out.metrics["backward_probability"].item() == pytest.approx(sum(q) / 5, rel=1e-4)
+    p_sum = out.metrics["forward_probability"] + out.metrics["backward_probability"]
+    assert (p_sum.item() == pytest.approx(1, abs=1e-5)) == (not difference_head)
     assert any(name.startswith("difference_head") for name in astc.state_dict()) == difference_head
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,21 @@ CONFIGS = Path(__file__).parents[3] / "configs"
 GIVEN = ("out=run", "data.root=/data")
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("ablations/*.yaml")]),
+    ids=lambda path: path.stem,
+)
 def test_every_config_of_the_repository_can_be_read(path: Path) -> None:
     assert load_config(RunConfig, path, GIVEN).data.roots == [WeightedRoot(root="/data")]
+
+
+def test_the_ablation_is_the_demo_but_for_the_head() -> None:
+    demo, bare = (
+        load_config(RunConfig, CONFIGS / name, GIVEN)
+        for name in ("demo.yaml", "ablations/bare-difference.yaml")
+    )
+    assert bare == replace(demo, objective=replace(demo.objective, difference_head=False))
 
 
 def test_one_dataset_or_several_but_never_both_or_none(tmp_path: Path) -> None:
