@@ -22,7 +22,7 @@ def recomputed(forward: Callable[[Tensor], Tensor], x: Tensor, within: nn.Module
 
     `forward` is a part of the module `within`. The second run is the first over again: autocast
     and torch's random numbers are those of the first, and BatchNorm's running statistics, which
-    have been moved once, are left alone (but for `num_batches_tracked`, which nothing here reads).
+    have been moved once, are left alone.
     """
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
@@ -48,13 +48,15 @@ def in_parts(
 
 @contextmanager
 def still_statistics(module: nn.Module) -> Iterator[None]:
-    """Keeps the running statistics of all BatchNorms in `module` as they are."""
+    """Leaves the running statistics of all BatchNorms in `module` as they were before.
+
+    They are put back, not switched off: compiled code for other settings would keep other tensors.
+    """
     norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
+    statistics = [buffer.data for norm in norms for buffer in norm.buffers()]
+    before = [buffer.clone() for buffer in statistics]
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for buffer, kept in zip(statistics, before, strict=True):
+            buffer.copy_(kept)

@@ -84,7 +84,7 @@ class AStC(MomentObjective):
 
     Direction accuracy is the share with p_fwd > p_bwd: given the sound and a moment's two clips,
     does the model know which came first. `forward_probability` and `backward_probability` are
-    means over moments; at chance all three are 0.5.
+    means over moments, whose own values are in `moments`; at chance all three are 0.5.
     """
 
     def __init__(self, config: ObjectiveConfig, encoders: Encoders) -> None:
@@ -114,15 +114,18 @@ class AStC(MomentObjective):
             self.difference_head,
         )
         loss = change.loss()
+        probabilities = {
+            "forward_probability": change.forward_probability.detach(),
+            "backward_probability": change.backward_probability.detach(),
+        }
         return ObjectiveOutput(
-            total=loss, terms={"astc": loss.detach()}, metrics=direction_metrics(change)
+            total=loss,
+            terms={"astc": loss.detach()},
+            metrics={
+                "direction_accuracy": direction_accuracy(
+                    change.forward_logits, change.backward_logits
+                ),
+                **{name: values.mean() for name, values in probabilities.items()},
+            },
+            moments=probabilities,
         )
-
-
-def direction_metrics(change: StateChange) -> dict[str, Tensor]:
-    """Scalars in [0, 1]: direction accuracy and the means of p_fwd and p_bwd, detached."""
-    return {
-        "direction_accuracy": direction_accuracy(change.forward_logits, change.backward_logits),
-        "forward_probability": change.forward_probability.detach().mean(),
-        "backward_probability": change.backward_probability.detach().mean(),
-    }

@@ -78,7 +78,8 @@ class AVC(MomentObjective):
     """Correspondence standing alone: term `avc`, metric `audio_to_video_recall_at_1`.
 
     The recall is that of this rank's sounds among the clips of the global batch, mean over the
-    clips before and after; chance is 1 / global batch.
+    clips before and after; chance is 1 / global batch. `moments`: cosine similarities of each
+    moment's clips, their mean, with the sounds of the global batch.
     """
 
     def __init__(self, config: ObjectiveConfig, encoders: Encoders) -> None:
@@ -105,4 +106,7 @@ class AVC(MomentObjective):
             total=loss,
             terms={"avc": loss.detach()},
             metrics={"audio_to_video_recall_at_1": torch.stack(recalls).mean()},
+            moments={
+                "video_to_audio": torch.stack([p.video_to_audio.detach() for p in pairs]).mean(0)
+            },
         )

@@ -139,13 +139,15 @@ class AVID(Objective):
         audio_to_video = embeddings[AUDIO].detach() @ everywhere[VIDEO].T
         recall = recall_at_1(audio_to_video, own_indices(audio_to_video))
         metrics = {"audio_to_video_recall_at_1": recall}
+        moments = {"video_to_audio": embeddings[VIDEO].detach() @ everywhere[AUDIO].T}
         if rows is None:
-            return ObjectiveOutput(total=torch.zeros_like(recall), terms={}, metrics=metrics)
+            zero = torch.zeros_like(recall)
+            return ObjectiveOutput(total=zero, terms={}, metrics=metrics, moments=moments)
         terms = self._terms(embeddings, rows)
         self._remember(gather(rows.items), everywhere)
         total = torch.stack([weight * terms[name] for name, weight in self.weights.items()]).sum()
         terms = {name: term.detach() for name, term in terms.items()}
-        return ObjectiveOutput(total=total, terms=terms, metrics=metrics)
+        return ObjectiveOutput(total=total, terms=terms, metrics=metrics, moments=moments)
 
     def _terms(self, embeddings: dict[str, Tensor], rows: Rows) -> dict[str, Tensor]:
         drawn = self._negatives(rows)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -12,10 +12,10 @@ from replai.views import View
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveOutput:
-    """A loss and what a report says about it. Every tensor is a scalar on the batch's device.
+    """A loss and what a report says about it. Tensors are scalars on the batch's device.
 
-    All are means over this rank's samples; ranks have equally many, so that the mean over ranks
-    is the mean over the global batch.
+    All but `moments` are means over this rank's samples; ranks have equally many, so that the mean
+    over ranks is the mean over the global batch.
     """
 
     total: Tensor
@@ -24,6 +24,10 @@ class ObjectiveOutput:
     """The parts of the loss before weighting, detached."""
     metrics: dict[str, Tensor]
     """What is not minimised but tells how training goes, detached."""
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    """What is found of each of this rank's B samples, float [B] or [B, N], detached; N is the
+    global batch, this rank's samples at `objectives.gather.own_indices`. For pictures alone.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

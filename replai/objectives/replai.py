@@ -50,6 +50,7 @@ class RepLAI(MomentObjective):
             total=torch.stack(weighted).sum(),
             terms={name: output.terms[name] for name, output in outputs.items()},
             metrics={key: value for out in outputs.values() for key, value in out.metrics.items()},
+            moments={key: value for out in outputs.values() for key, value in out.moments.items()},
         )
 
     def _loss(self, name: str) -> MomentObjective:

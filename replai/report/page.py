@@ -1,6 +1,6 @@
 """report.html: one page about a run, its probe and the moments it learnt from. From files alone.
 
-python -m replai.report.page --run RUN --probe PROBE --data ROOT -o report.html
+python -m replai.report.page --run RUN [--probe PROBE] [--data ROOT] -o report.html
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from replai.report.probe_pictures import (
     probe_bars,
     title_of,
 )
+from replai.report.watched import FORWARD, epoch_picture, probability_curves, shown_rows
 from replai.stream.collate import AVBatch
 from replai.stream.loader import AVStream, StreamConfig
 from replai.training.config import RunConfig
+from replai.training.examples import Examples, read_examples
 from replai.training.learner import Learner
 from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.trainer import CONFIG_NAME
@@ -44,6 +46,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem aut
 img { max-width: 100%; } h2 { margin-top: 2.5rem; } table { border-collapse: collapse; }
 td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; }
+summary { cursor: pointer; padding: .3rem 0; }
 p.note, td.note { color: #666; } pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
 """
 
@@ -53,25 +56,31 @@ class Inputs:
     """Where the page's facts come from."""
 
     run: Path
-    probe: Path
+    probe: Path | None
     root: str
+    """Empty: no moments are shown but those that the run itself kept."""
 
 
 def write_report(inputs: Inputs, output: Path) -> None:
-    """Writes the page to `output`. Raises UserError where a file is missing."""
-    for path in (inputs.run / METRICS_NAME, inputs.run / CONFIG_NAME, inputs.probe):
+    """Writes the page to `output`; the run may still go on. Raises UserError for a missing file."""
+    needed = [inputs.run / METRICS_NAME, inputs.run / CONFIG_NAME]
+    for path in [*needed, inputs.probe] if inputs.probe else needed:
         if not path.is_file():
-            raise UserError(f"no such file: {path}; has the run finished?")
+            raise UserError(f"no such file: {path}; has the run made a first step?")
     config = load_config(RunConfig, inputs.run / CONFIG_NAME)
     rows = read_metrics(inputs.run / METRICS_NAME)
-    result = json.loads(inputs.probe.read_text())
-    index = open_index(inputs.root)
-    sections = [
-        _section("What it saw: moments of interaction in held-out videos", _moments(config, index)),
-        _section("How it learnt", _training(config, rows)),
-        _section("What the features are worth: a linear probe", _probe(result)),
-        _section("The run", f"<pre>{html.escape((inputs.run / CONFIG_NAME).read_text())}</pre>"),
-    ]
+    examples = read_examples(inputs.run)
+    sections = [_section("How it learnt", _training(config, rows))]
+    if examples:
+        sections.append(_section("Held-out moments, epoch by epoch", _watched(examples)))
+    if inputs.root:
+        title = "What it saw: moments of interaction in held-out videos"
+        sections.insert(0, _section(title, _moments(config, open_index(inputs.root))))
+    if inputs.probe:
+        result = json.loads(inputs.probe.read_text())
+        sections.append(_section("What the features are worth: a linear probe", _probe(result)))
+    resolved = html.escape((inputs.run / CONFIG_NAME).read_text())
+    sections.append(_section("The run", f"<pre>{resolved}</pre>"))
     page = (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>RepLAI run</title>"
         f"<style>{STYLE}</style><h1>RepLAI run</h1>{''.join(sections)}</html>\n"
@@ -139,6 +148,29 @@ def _training(config: RunConfig, rows: list[dict[str, float]]) -> str:
     return facts + _image(training_curves(rows), "training curves")
 
 
+def _watched(examples: Examples) -> str:
+    """Some epochs' pictures, the last one open."""
+    note = (
+        "<p class='note'>The same moments of held-out videos after some epochs: frames of the clip "
+        "before and the clip after, the sound, the probabilities that the change from before to "
+        "after (p_fwd) and its reverse (p_bwd) fit the sound, and of the sounds of "
+        f"{len(examples.titles)} moments those that are most like the two clips, with their cosine "
+        "similarity (their own sound: green frame).</p>"
+    )
+    chosen = shown_rows(examples.rows)
+    curves = ""
+    if FORWARD in examples.rows[-1] and len(examples.rows) > 1:
+        curves = _image(probability_curves(examples), "p_fwd and p_bwd over the epochs")
+    pictures = "".join(
+        f"<details{' open' if row is chosen[-1] else ''}>"
+        f"<summary>after epoch {row['epoch']}, step {row['step']}</summary>"
+        + _image(epoch_picture(examples, row), f"held-out moments after epoch {row['epoch']}")
+        + "</details>"
+        for row in chosen
+    )
+    return note + curves + pictures
+
+
 def _fact(name: str, value: float | None, chance: float) -> str:
     if value is None:
         return ""
@@ -176,8 +208,8 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Write the report page of a run.")
     parser.add_argument("--run", type=Path, required=True, help="folder of a run of train.py")
-    parser.add_argument("--probe", type=Path, required=True, help="probe.json of probe.py")
-    parser.add_argument("--data", required=True, help="dataset root to show moments of")
+    parser.add_argument("--probe", type=Path, help="probe.json of probe.py")
+    parser.add_argument("--data", default="", help="dataset root to show moments of")
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
     write_report(Inputs(arguments.run, arguments.probe, arguments.data), arguments.output)

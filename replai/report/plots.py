@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 TRAINED, RANDOM = "#2a6f97", "#b5b5b5"
 CURVE_PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("loss", ("loss", "avc", "astc")),
+    ("loss", ("loss", "avc", "astc", "avid_cross", "avid_self")),
     ("direction accuracy (chance 0.5)", ("direction_accuracy",)),
     ("audio → video retrieval R@1", ("audio_to_video_recall_at_1",)),
+    ("means of p_fwd and p_bwd", ("forward_probability", "backward_probability")),
     ("learning rate", ("learning_rate",)),
+    ("norm of the gradient", ("gradient_norm",)),
     ("moments a second", ("moments_per_second",)),
     ("share of time waiting for data", ("wait_share",)),
 )
@@ -30,14 +32,14 @@ def png(figure: Figure) -> bytes:
 
 def training_curves(rows: Sequence[dict[str, float]]) -> bytes:
     """Loss terms, accuracies and pace over the steps; held-out values as dots."""
-    figure = Figure(figsize=(12, 6))
-    for axes, (title, names) in zip(figure.subplots(2, 3).flat, CURVE_PANELS, strict=True):
+    figure = Figure(figsize=(14, 6))
+    for axes, (title, names) in zip(figure.subplots(2, 4).flat, CURVE_PANELS, strict=True):
         for name in names:
             _curve(axes, rows, name)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step", fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
+        if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return png(figure)

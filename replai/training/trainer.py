@@ -23,6 +23,7 @@ from replai.stream.loader import AVStream, Share
 from replai.stream.plan import StreamState
 from replai.training.compute import refuse_uneven_parts
 from replai.training.config import RunConfig
+from replai.training.examples import write_moments, write_row
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import initialise
 from replai.training.learner import Learner
@@ -32,6 +33,7 @@ from replai.training.ranks import Ranks
 from replai.training.resume import refuse_other_config
 from replai.training.signals import StopSignal
 from replai.training.stepper import Stepper
+from replai.training.validation import held_out
 
 CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
@@ -114,20 +116,19 @@ class Trainer:
         views = jittered_views(placed, self.config.data.jitter, self.config.seed)
         return self.stepper(views, placed.rows)
 
-    @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Means over the held-out moments of the objective's terms and metrics (`held_out/…`)."""
-        held_out = [WeightedRoot(root=self.config.data.validation_root)]
-        stream = self._stream(held_out, 1, augment=False, quarantine="quarantine-held-out")
-        self.learner.eval()
-        sums: dict[str, Tensor] = {}
-        with self.stepper.handed_on(), self.stepper.autocast():
-            for placed in Feed(self.ranks.device)(stream):
-                output = self.learner(placed.views)
-                for name, value in {**output.terms, **output.metrics}.items():
-                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
-        means = {name: value / stream.batches_per_epoch for name, value in sums.items()}
-        return {f"held_out/{name}": value for name, value in self.ranks.mean(means).items()}
+    def validate(self, epoch: int = 0) -> dict[str, float]:
+        """Means over the held-out moments of the objective's terms and metrics (`held_out/…`).
+
+        The first rank writes what is found of the first moments beside them, for the report page.
+        """
+        roots = [WeightedRoot(root=self.config.data.validation_root)]
+        stream = self._stream(roots, 1, augment=False, quarantine="quarantine-held-out")
+        found = held_out(self.stepper, Feed(self.ranks.device)(stream))
+        if self.ranks.is_first:
+            directory = Path(self.config.out)
+            write_moments(directory, found.first, self.learner.encoders)
+            write_row(directory, self.step, epoch + 1, found.moments)
+        return {f"held_out/{k}": value for k, value in self.ranks.mean(found.means).items()}
 
     def save(self) -> None:
         """Writes the checkpoint (first rank), after a look that nothing in it is broken."""
@@ -223,7 +224,7 @@ class Trainer:
             )
 
     def _report_validation(self, epoch: int) -> None:
-        values = self.validate()
+        values = self.validate(epoch)
         self.pace = Pace(self.feed.idle_seconds())
         if self.log is not None:
             self.log.write(self.step, values)

@@ -33,7 +33,11 @@ def gradients(model: Encoders) -> dict[str, Tensor]:
 
 
 def statistics(model: nn.Module) -> dict[str, Tensor]:
-    return {key: value for key, value in model.state_dict().items() if "running" in key}
+    return {
+        key: value
+        for key, value in model.state_dict().items()
+        if "running" in key or "tracked" in key
+    }
 
 
 def assert_close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -97,8 +101,10 @@ def test_nothing_is_recomputed_without_a_gradient() -> None:
         torch.testing.assert_close(model.encode_video(small_batch(3)["video"]), expected)
 
 
-def test_momentum_comes_back_after_an_error() -> None:
-    norm = nn.BatchNorm1d(2, momentum=0.3)
+def test_statistics_are_put_back_after_an_error() -> None:
+    norm = nn.BatchNorm1d(2)
     with pytest.raises(RuntimeError), still_statistics(norm):
+        norm(torch.randn(4, 2))
         raise RuntimeError
-    assert norm.momentum == 0.3
+    assert norm.state_dict()["running_mean"].eq(0).all()
+    assert norm.state_dict()["num_batches_tracked"] == 0

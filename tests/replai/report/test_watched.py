@@ -1,0 +1,97 @@
+"""Held-out moments that a run is watched on: written by validations, drawn from files alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from replai.core.errors import UserError
+from replai.report.page import Inputs, write_report
+from replai.report.watched import (
+    BACKWARD,
+    FORWARD,
+    SIMILAR,
+    epoch_picture,
+    nearest,
+    probability_curves,
+    shown_rows,
+)
+from replai.training.examples import Examples, read_examples, write_row
+from replai.training.ranks import Ranks
+from replai.training.trainer import Trainer
+from tests.replai.training.runs import tiny_run
+
+PNG = b"\x89PNG"
+
+
+def examples(*rows: dict[str, Any]) -> Examples:
+    """Of two moments."""
+    clip = np.zeros((2, 3, 8, 8, 3), np.uint8)
+    return Examples(
+        clips={"video_before": clip, "video_after": clip},
+        sounds=np.zeros((2, 10, 12), np.float32),
+        titles=["one, 1.00 s", "two, 2.00 s"],
+        rows=list(rows),
+    )
+
+
+def test_a_run_keeps_its_moments_and_a_row_for_each_validation(
+    small_root: Path, tmp_path: Path
+) -> None:
+    config = tiny_run(small_root, tmp_path, batch_size=4, num_epochs=2)
+    config = replace(config, data=replace(config.data, validation_root=str(small_root)))
+    Trainer(config, Ranks(0, 1, torch.device("cpu"))).train()
+    found = read_examples(tmp_path)
+    assert found is not None
+    assert [row["epoch"] for row in found.rows] == [1, 2]
+    assert {name: clip.shape for name, clip in found.clips.items()} == {
+        "video_before": (4, 3, 32, 32, 3), "video_after": (4, 3, 32, 32, 3)
+    }  # fmt: skip
+    assert found.sounds.shape == (4, 80, 124)
+    assert len(found.titles) == 4
+    for row in found.rows:
+        assert all(0 < value < 1 for value in [*row[FORWARD], *row[BACKWARD]])
+        assert np.shape(row[SIMILAR]) == (4, 4)
+    page = tmp_path / "page.html"
+    write_report(Inputs(tmp_path, None, ""), page)
+    text = page.read_text()
+    assert text.count("<details") == 2 and text.count("<details open") == 1
+    assert "after epoch 2" in text
+
+
+def test_a_run_that_goes_back_drops_later_rows(tmp_path: Path) -> None:
+    for step in (10, 20, 30, 20):
+        write_row(tmp_path, step, step // 10, {FORWARD: torch.full((20,), step / 100)})
+    rows = [json.loads(line) for line in (tmp_path / "examples.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [10, 20]
+    assert rows[1][FORWARD] == pytest.approx([0.2] * 16)
+
+
+def test_nothing_is_there_before_the_first_validation(tmp_path: Path) -> None:
+    assert read_examples(tmp_path) is None
+    with pytest.raises(UserError, match="no such file"):
+        write_report(Inputs(tmp_path, None, ""), tmp_path / "page.html")
+
+
+def test_the_nearest_come_first_and_ties_keep_their_order() -> None:
+    assert nearest([0.1, 0.9, 0.5, 0.9], 3) == [1, 3, 2]
+    assert nearest([0.1], 3) == [0]
+
+
+def test_the_first_and_the_last_epoch_are_shown() -> None:
+    rows = [{"epoch": epoch} for epoch in range(1, 101)]
+    assert [row["epoch"] for row in shown_rows(rows)] == [1, 26, 51, 75, 100]
+    assert shown_rows(rows[:2]) == rows[:2]
+
+
+@pytest.mark.parametrize("told", [(FORWARD, BACKWARD), (SIMILAR,), (FORWARD, BACKWARD, SIMILAR)])
+def test_what_an_objective_does_not_tell_is_left_out(told: tuple[str, ...]) -> None:
+    values = {FORWARD: [0.9, 0.2], BACKWARD: [0.1, 0.8], SIMILAR: [[0.5, 0.1], [0.4, 0.3]]}
+    row = {"step": 1, "epoch": 1, **{name: values[name] for name in told}}
+    assert epoch_picture(examples(row), row).startswith(PNG)
+    if FORWARD in told:
+        assert probability_curves(examples(row, {**row, "epoch": 2})).startswith(PNG)
