@@ -78,7 +78,10 @@ def test_a_run_stopped_in_mid_epoch_continues_bit_for_bit(small_root: Path, tmp_
     assert second.stream.state.epoch == 1
     assert second.stream.state.batch == 1
     second.train()
-    _assert_equal(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+    weights = _weights(tmp_path / "whole")
+    _assert_equal(weights, _weights(tmp_path / "parts"))
+    averaged = weights["encoders"]["video.conv1.0.weight"]  # what a probe reads
+    assert not torch.equal(averaged, weights["live"]["encoders.video.conv1.0.weight"])
     rows, expected = (
         [(row["step"], row["loss"]) for row in read_metrics(tmp_path / name / METRICS_NAME)]
         for name in ("parts", "whole")
