@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
+from sharder.world import settings_of
 from tests.sharder.command import files_below
 from tests.sharder.conftest import Run
 
@@ -25,6 +27,23 @@ def test_a_world_is_made_once(run: Run, tmp_path: Path) -> None:
     assert (other.code, len(other.lines)) == (2, 1)
     assert "other settings" in other.text
     assert files_below(folder) == files
+
+
+def test_a_harder_world_and_single_settings(run: Run, tmp_path: Path) -> None:
+    harder = ("--difficulty", "medium", "--set", "clutter=2", "--set", "fps=8", *SMALL)
+    assert run("world", "-o", tmp_path / "world", *harder).code == 0
+    settings = json.loads((tmp_path / "world" / "world.json").read_text())["settings"]
+    assert (settings["clutter"], settings["fps"], settings["coupling"]) == (2, 8, 1.0)
+    assert run("world", "-o", tmp_path / "world", *SMALL).code == 2
+
+
+def test_a_world_of_before_there_were_difficulties_is_known(run: Run, tmp_path: Path) -> None:
+    settings = asdict(settings_of("easy", num_train_videos=1))
+    kept = {name: settings[name] for name in ("num_train_videos", "width", "seed", "snr_db")}
+    (tmp_path / "world.json").write_text(json.dumps({"finished": True, "settings": kept}))
+    said = run("world", "-o", tmp_path, "--train-videos", "1")
+    assert (said.code, "nothing to do" in said.text) == (0, True)
+    assert run("world", "-o", tmp_path, "--train-videos", "1", "--set", "clutter=1").code == 2
 
 
 def test_an_unfinished_world_is_made_anew(run: Run, tmp_path: Path) -> None:
