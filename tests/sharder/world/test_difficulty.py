@@ -128,7 +128,7 @@ def test_objects_of_one_kind_stand_together_in_either_state() -> None:
 
 def test_colour_does_not_tell_the_noun() -> None:
     """A linear read-out of what is where in colour, on rooms it has not seen, is near chance."""
-    settings = replace(BUSY, num_train_videos=24, num_test_videos=12, silent_changes_per_minute=0.0)
+    settings = replace(BUSY, num_train_videos=16, num_test_videos=8, silent_changes_per_minute=0.0)
     pictures = {"train": [], "test": []}
     for index in range(settings.num_videos):
         script = write_script(settings, index)
@@ -140,7 +140,7 @@ def test_colour_does_not_tell_the_noun() -> None:
     colours, nouns = (np.array(column) for column in zip(*pictures["test"], strict=True))
     design = np.column_stack([(colours - mean) / scale, np.ones(len(colours))])
     accuracy = ((design @ weights).argmax(axis=1) == nouns).mean()
-    assert len(nouns) > 100
+    assert len(nouns) > 80
     assert accuracy < 0.3, accuracy  # chance: 0.125
 
 
@@ -154,6 +154,17 @@ def _colours(script: Script) -> list[tuple[np.ndarray, int]]:
             colour = np.concatenate([frame.mean(axis=(0, 1)), frame.std(axis=(0, 1))])
             found.append((colour, NOUNS.index(change.noun)))
     return found
+
+
+def test_place_does_not_tell_the_noun() -> None:
+    scripts = [
+        write_script(replace(BUSY, twin_probability=0.0, duration_seconds=8.0), i)
+        for i in range(100)
+    ]
+    for place in range(3):
+        nouns = Counter(script.objects[place].noun for script in scripts)
+        assert len(nouns) == len(NOUNS)
+        assert max(nouns.values()) < 30
 
 
 def test_rooms_of_the_test_split_are_new() -> None:
@@ -192,10 +203,10 @@ def test_what_is_on_is_heard_when_looked_at() -> None:
 
 
 def test_talk_takes_its_share_of_the_time() -> None:
-    settings = settings_of("easy", talk_share=0.4, duration_seconds=300.0)
+    settings = settings_of("easy", talk_share=0.4, duration_seconds=150.0)
     sound = ambience(write_script(settings, 0))
     tenths = np.abs(sound[: len(sound) // 4410 * 4410].reshape(-1, 4410)).max(axis=1)
-    assert 0.25 < (tenths > 1e-3).mean() < 0.55
+    assert 0.2 < (tenths > 1e-3).mean() < 0.6
     assert not ambience(write_script(WorldSettings(), 0)).any()
 
 
