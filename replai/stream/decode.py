@@ -15,12 +15,14 @@ from replai.media.audio import SoundRequest
 from replai.media.decode import read_views
 from replai.media.video import ClipRequest
 from replai.stream.crops import CropConfig, centre_crop, random_crop
+from replai.stream.overdue import Overdue
 from replai.stream.plan import Place
 from replai.stream.sampling import SamplingConfig, anchors
 from replai.stream.unpack import Unpacked
 from replai.views import AudioView, VideoView, View, reach
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+_OVERDUE = Overdue()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:
     ]
     sounds = [_sound(view, time) for time in times for view in audios]
     try:
-        frames, waves = read_views(sample.media, clips, sounds)
+        with _OVERDUE.named(f"sample {sample.key}"):
+            frames, waves = read_views(sample.media, clips, sounds)
     except SampleError as error:
         raise SampleError(f"sample {sample.key}: {error}") from error
     views: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}
