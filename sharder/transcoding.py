@@ -141,7 +141,7 @@ def _frames_of(
     """For each slot of `span`, the frame on screen at its centre: the last that began by then."""
     assert media.video is not None
     times = slot_centres(span.start_seconds, span.duration_seconds, num_frames)
-    wanted = media.pts_at_each(times, media.video)
+    wanted = [media.pts_at(seconds, media.video) for seconds in times.tolist()]
     shown, done = None, 0
     for frame in _decoded(media.video.codec_context.decode, packets):
         if frame.pts is None:

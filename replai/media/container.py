@@ -13,18 +13,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
 import av
-import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
 from replai.media.limits import LARGEST_PICTURE_PIXELS, check_audio_rate, check_picture
@@ -73,15 +72,10 @@ class Media:
 
         A microsecond of tolerance: a float that means a frame's own time must find that frame.
         """
-        return self.pts_at_each(np.array([seconds]), stream)[0]
-
-    def pts_at_each(self, seconds: NDArray[np.float64], stream: Stream) -> list[int]:
-        """`pts_at` of each time of `seconds`, float64 [n]."""
         tick = time_base(stream)
         # In floats: exact to 1e-9 s after a year of video, and Fractions take ten times as long.
-        ticks = (seconds + 1e-6 + float(self.origin)) * tick.denominator / tick.numerator
-        found: list[int] = np.floor(ticks).astype(np.int64).tolist()
-        return found
+        zero = self.origin.numerator / self.origin.denominator
+        return floor((seconds + 1e-6 + zero) * tick.denominator / tick.numerator)
 
     def demux(self, *streams: Stream) -> Iterator[Packet[Stream]]:
         """Packets of `streams` from where the file stands to its end; then an empty one for each,

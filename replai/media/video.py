@@ -93,8 +93,8 @@ def _uses(
         raise SampleError("its video has no frame")
     uses: dict[int, dict[int, list[int]]] = {}
     for clip_index, clip in enumerate(clips):
-        for slot, pts in enumerate(media.pts_at_each(clip.frame_seconds, media.video)):
-            position = bisect_right(shown, pts) - 1
+        for slot, seconds in enumerate(clip.frame_seconds.tolist()):
+            position = bisect_right(shown, media.pts_at(seconds, media.video)) - 1
             clip_uses = uses.setdefault(shown[max(position, 0)], {})
             clip_uses.setdefault(clip_index, []).append(slot)
     return uses
