@@ -38,6 +38,7 @@ _BUFFER_BYTES = 1 << 18
 _DECODER_OPTIONS = {"max_pixels": str(LARGEST_PICTURE_PIXELS)}
 UNPROBED = {"codec_whitelist": "none", "probesize": "32", "fpsprobesize": "0"}
 """How to open an MP4, its format named, with the least work: FFmpeg's probe may open no decoder."""
+_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 
 
 @dataclass(frozen=True)
@@ -194,9 +195,16 @@ def _media(container: InputContainer) -> Media:
         check_picture(video.codec_context.width, video.codec_context.height)
     if audio is not None and audio.sample_rate:  # 0: declared, but there is none
         check_audio_rate(audio.sample_rate)
+        _name_layout(audio)
     clock = video or audio
     origin = start_pts(clock) * time_base(clock) if clock else Fraction(0)
     return Media(container, video, audio, origin)
+
+
+def _name_layout(audio: AudioStream) -> None:
+    """Where a file tells the number of channels only (PCM in AVI), they are FFmpeg's usual ones."""
+    if audio.layout.name == f"{audio.channels} channels" and audio.channels <= len(_LAYOUTS):
+        audio.codec_context.layout = _LAYOUTS[audio.channels - 1]
 
 
 def _best(container: InputContainer, kind: Literal["video", "audio"]) -> Stream | None:

@@ -24,6 +24,8 @@ TOLERANCE_SECONDS = 0.005
 # Frames are joined in C to runs of this length: a second of AAC has 40 of them, and what Python
 # does for each is dear.
 RUN_SECONDS = 1.0
+MOST_PLANES = 7
+"""Of a frame that PyAV tells the number of right; it reads past the end of more (and crashes)."""
 
 
 def placed(
@@ -143,13 +145,14 @@ def _mean(channels: list[NDArray[Any]]) -> NDArray[np.float32]:
 
 def _channels(frame: AudioFrame) -> list[NDArray[Any]]:
     """The frame's samples as the file has them, [n] for each channel."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels > MOST_PLANES:
+        (frame,) = av.AudioResampler(format=frame.format.packed).resample(frame)
     if frame.format.name == "fltp":  # as most codecs decode: without a copy
         planes = (memoryview(plane) for plane in frame.planes)
         return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
     samples: NDArray[Any] = frame.to_ndarray()
-    return list(
-        samples if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels)).T
-    )
+    return list(samples if frame.format.is_planar else samples.reshape(-1, channels).T)
 
 
 def resampled(
