@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -79,7 +80,8 @@ def _extension(url: str) -> str:
 
 
 def _video_id(url: str) -> str:
-    return normal_id(PurePosixPath(url).stem)
+    stem = PurePosixPath(url).stem  # of any bytes; what is no UTF-8 is written out: \xff
+    return normal_id(os.fsencode(stem).decode(errors="backslashreplace"))
 
 
 def _listed(extensions: frozenset[str]) -> str:
