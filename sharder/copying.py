@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import accumulate
 
 import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
@@ -17,6 +20,7 @@ from replai.core.timeline import Span
 from replai.media.container import Media, time_base
 from replai.media.packets import pts_of
 from replai.media.rotation import shown_size
+from sharder.damage import refuse_damaged, refuse_holes
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
 from sharder.span_packets import read_span
 
@@ -27,7 +31,8 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     All packets up to that frame are kept, in decode order, so that every frame has what it
     refers to; leading frames of an open GOP, which refer to what is not kept, are left out. The
     mp4 says, as the source did, how it is to be turned.
-    Raises SampleError where there is no keyframe, or the codec cannot stand in an mp4.
+    Raises SampleError where there is no keyframe, a packet is damaged, or the codec cannot stand
+    in an mp4.
     """
     video = media.video
     if video is None:
@@ -41,6 +46,9 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     width, height = shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = [p for p in found.audio if audio is not None and start <= _seconds(p) < stop]
+    refuse_holes(media, found, span)
+    refuse_damaged(media, pictures)
+    refuse_damaged(media, sound)
     audio = audio if sound else None
     return EncodedSegment(
         media=_muxed(pictures, sound, (video, audio), start),
@@ -79,9 +87,7 @@ def _muxed(
     try:
         with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
             targets = {
-                stream.index: target.add_stream_from_template(stream)
-                for stream in streams
-                if stream is not None
+                stream.index: _added(target, stream) for stream in streams if stream is not None
             }
             packets = [*_retimed(pictures, start), *_retimed(sound, start)]
             for packet in sorted(packets, key=lambda p: (p.dts or 0) * time_base(p.stream)):
@@ -94,14 +100,23 @@ def _muxed(
     return sink.getvalue()
 
 
+def _added(target: OutputContainer, source: Stream) -> Stream:
+    stream = target.add_stream_from_template(source)
+    if isinstance(source, AudioStream) and isinstance(stream, AudioStream):
+        stream.codec_context.layout = source.layout  # the template may tell their number only
+    return stream
+
+
 def _retimed(packets: Sequence[Packet[Stream]], start: Fraction) -> Iterator[Packet[Stream]]:
     """The packets of one stream with `start` as their zero.
 
     Some containers store no dts: they follow from the pts, in order, early enough for each frame.
+    An MPEG program stream has frames of one time: each is decoded a tick after the one before.
     """
     shown = [pts_of(packet) for packet in packets]
-    early = max((by - at for at, by in zip(shown, sorted(shown), strict=True)), default=0)
-    for packet, at, by in zip(packets, shown, sorted(shown), strict=True):
+    order = list(accumulate(sorted(shown), lambda before, at: max(at, before + 1)))
+    early = max((by - at for at, by in zip(shown, order, strict=True)), default=0)
+    for packet, at, by in zip(packets, shown, order, strict=True):
         shift = round(start / time_base(packet.stream))
         packet.pts, packet.dts = at - shift, by - early - shift
         yield packet

@@ -14,7 +14,8 @@ from replai.core.timeline import Span
 from replai.media.container import open_media
 from sharder.copying import copy_span
 from sharder.encoded import EncodedSegment
-from sharder.transcoding import AAC_RATES_HZ, TranscodeSettings, transcode_span
+from sharder.sound import AAC_RATES_HZ
+from sharder.transcoding import TranscodeSettings, transcode_span
 
 
 class Profile(Protocol):

@@ -32,9 +32,8 @@ def sound_of(media: Media) -> AudioStream | None:
     return stream if stream is not None and stream.rate and stream.channels else None
 
 
-def audio_facts(stream: AudioStream | None, stored_rate_hz: int | None = None) -> AudioFacts:
-    """The facts of the stored sound of `stream`; its rate is the stream's own unless told."""
+def audio_facts(stream: AudioStream | None) -> AudioFacts:
+    """The facts of sound that is stored as it is in `stream`."""
     if stream is None:
         return AudioFacts(sample_rate_hz=0, channels=0)
-    rate_hz = stream.rate if stored_rate_hz is None else stored_rate_hz
-    return AudioFacts(sample_rate_hz=rate_hz, channels=stream.channels)
+    return AudioFacts(sample_rate_hz=stream.rate, channels=stream.channels)

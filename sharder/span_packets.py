@@ -16,8 +16,8 @@ from replai.media.packets import Packets, pts_of
 
 # Keyframes are found by dts, wanted by pts; and MPEG-TS, for one, seeks to any packet at all.
 _STEPS_BACK_SECONDS = (0.25, 2.0, 10.0, 60.0, math.inf)
-# dts that a container does not store are guesses.
-_READ_ON_SECONDS = 1.0
+# How far to read on where the container does not store dts, so that they are guesses.
+_GUESSED_DTS_SECONDS = 1.0
 # Streams of one time lie within this of each other in a file; what does not is not there.
 _INTERLEAVED_SECONDS = 10.0
 _EARLIEST = -(10**12)
@@ -50,12 +50,24 @@ def read_span(media: Media, span: Span) -> Packets:
     return found
 
 
+def up_to(media: Media, packets: Packets, stop_seconds: float) -> Packets:
+    """Those of `packets` that frames and sound before `stop_seconds` need, in decode order."""
+    assert media.video is not None
+    stop = media.pts_at(stop_seconds, media.video)
+    count = max((i for i, p in enumerate(packets.video) if pts_of(p) <= stop), default=0) + 1
+    if media.audio is None:
+        return Packets(packets.video[:count])
+    stop = media.pts_at(stop_seconds + PREROLL_SECONDS, media.audio)
+    return Packets(packets.video[:count], [p for p in packets.audio if pts_of(p) <= stop])
+
+
 def _read_on(media: Media, span: Span) -> Packets:
     """From where the file stands to the end of `span`."""
     found = Packets()
     assert media.video is not None
     start = media.pts_at(span.start_seconds, media.video)
-    for packet in _until(media, span.stop_seconds + _READ_ON_SECONDS):
+    more = PREROLL_SECONDS if media.stores_dts else _GUESSED_DTS_SECONDS
+    for packet in _until(media, span.stop_seconds + more):
         if packet.stream is not media.video:
             found.audio.append(packet)
             continue
@@ -68,19 +80,22 @@ def _read_on(media: Media, span: Span) -> Packets:
 
 
 def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
-    """Packets with a time, until every stream is past `stop_seconds`."""
+    """Packets with a time, up to the first of each stream that is past `stop_seconds`."""
     streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
-    unfinished = {stream.index for stream in streams}
+    stops = {s.index: media.pts_at(stop_seconds, s) for s in streams}
+    ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
+    unfinished = set(stops)
     for packet in media.demux(*streams):
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue
-        late = float(media.seconds(time, packet.stream)) - stop_seconds
-        if late <= 0:
+        index = packet.stream_index
+        if index in unfinished:
             yield packet
+        if time <= stops[index]:
             continue
-        unfinished.discard(packet.stream_index)
-        if not unfinished or late > _INTERLEAVED_SECONDS:
+        unfinished.discard(index)
+        if not unfinished or time > ends[index]:
             return
 
 

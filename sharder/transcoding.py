@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any, TypeVar
 
 import av
-import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.core.record import VideoFacts
+from replai.core.record import AudioFacts, VideoFacts
 from replai.core.timeline import Span, slot_centres
 from replai.media.container import Media
-from replai.media.mono import TOLERANCE_SECONDS
+from replai.media.packets import pts_of
 from replai.media.rotation import Upright, shown_size
-from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
-from sharder.span_packets import read_span
-
-AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-
-FrameT = TypeVar("FrameT", VideoFrame, AudioFrame)
+from sharder.damage import refuse_damaged, refuse_holes
+from sharder.encoded import MP4_OPTIONS, EncodedSegment
+from sharder.sound import add_sound, encode_sound, sound_kind, stored_sound
+from sharder.span_packets import read_span, up_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,39 +51,37 @@ class TranscodeSettings:
 
 def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:
     """The frames on screen at each 1/fps slot of `span`, upright and scaled, and its sound with
-    its own channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes.
+    its own channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes, and where
+    something is damaged.
     """
     if media.video is None or not media.video.width * media.video.height:
         raise SampleError("no video stream")
     num_frames = max(1, ceil(span.duration_seconds * settings.fps - 1e-6))
-    packets = read_span(media, span)
     stored = Span(span.start_seconds, span.start_seconds + num_frames / settings.fps)
+    found = read_span(media, span)
+    refuse_holes(media, found, span)
+    packets = up_to(media, found, stored.stop_seconds)
+    refuse_damaged(media, packets.video)
+    refuse_damaged(media, packets.audio)
     size = shown_size(media.video.codec_context, packets.video)
     width, height = _scaled(*size, settings.short_side)
-    sink, source = io.BytesIO(), sound_of(media)
-    rate_hz = stored_rate_hz(source.rate, settings.audio_rate_hz) if source else None
-    facts = audio_facts(source, rate_hz)  # now: a damaged frame changes what the stream says
+    sink, kind = io.BytesIO(), sound_kind(media, settings.audio_rate_hz)
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
         picture = _add_video(target, width, height, settings)
-        sound = _add_audio(target, source, settings, rate_hz) if source and rate_hz else None
+        sound = add_sound(target, kind, settings.audio_kbit_per_channel) if kind else None
         _encode_pictures(target, picture, _frames_of(media, packets.video, stored, num_frames))
-        if source is not None and sound is not None:
-            kind = _Kind(source.layout.name, source.channels, source.rate)
-            samples = _samples_of(media, source, kind, packets.audio, stored)
-            _encode_sound(target, sound, _at_rate(samples, kind, sound.rate))
+        if kind is not None and sound is not None:
+            encode_sound(target, sound, stored_sound(media, kind, packets.audio, stored))
     return EncodedSegment(
         media=sink.getvalue(),
         start_seconds=stored.start_seconds,
         duration_seconds=num_frames / settings.fps,
         video=VideoFacts(width=width, height=height, fps=float(settings.fps), codec="h264"),
-        audio=facts,
+        audio=AudioFacts(
+            sample_rate_hz=kind.stored_rate_hz if kind else 0,
+            channels=kind.stored_channels if kind else 0,
+        ),
     )
-
-
-def stored_rate_hz(source_rate_hz: int, highest_hz: int) -> int:
-    """The rate of AAC's that is nearest below the source's and the highest allowed."""
-    limit = min(source_rate_hz, highest_hz)
-    return max((rate for rate in AAC_RATES_HZ if rate <= limit), default=AAC_RATES_HZ[0])
 
 
 def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
@@ -113,16 +105,6 @@ def _add_video(
     return stream
 
 
-def _add_audio(
-    target: OutputContainer, source: AudioStream, settings: TranscodeSettings, rate_hz: int
-) -> AudioStream:
-    stream = target.add_stream(
-        "aac", rate=rate_hz, layout=source.layout.name, options={"aac_coder": "fast"}
-    )
-    stream.bit_rate = settings.audio_kbit_per_channel * 1000 * source.channels
-    return stream
-
-
 def _encode_pictures(
     target: OutputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
 ) -> None:
@@ -143,7 +125,7 @@ def _frames_of(
     times = slot_centres(span.start_seconds, span.duration_seconds, num_frames)
     wanted = [media.pts_at(seconds, media.video) for seconds in times.tolist()]
     shown, done = None, 0
-    for frame in _decoded(media.video.codec_context.decode, packets):
+    for frame in _decoded(media, packets, _on_screen(packets, wanted)):
         if frame.pts is None:
             continue
         while done < num_frames and shown is not None and wanted[done] < frame.pts:
@@ -158,67 +140,29 @@ def _frames_of(
         yield shown
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """What the source's sound is said to be, before any of it is decoded."""
-
-    layout: str
-    channels: int
-    rate_hz: int
-
-
-def _samples_of(
-    media: Media, stream: AudioStream, kind: _Kind, packets: Sequence[Packet[Stream]], span: Span
-) -> NDArray[np.float32]:
-    """The span's sound, every channel, placed by pts; float32 [channels, n], gaps are zeros."""
-    rate = kind.rate_hz
-    first = round(span.start_seconds * rate)
-    samples = np.zeros((kind.channels, round(span.stop_seconds * rate) - first), np.float32)
-    to_float = av.AudioResampler(format="fltp", layout=kind.layout, rate=rate)
-    following: int | None = None
-    for frame in _decoded(stream.codec_context.decode, packets):
-        for part in to_float.resample(frame):
-            if part.pts is None or part.time_base is None:
-                continue
-            start = round(float(part.pts * part.time_base - media.origin) * rate) - first
-            if following is not None and abs(start - following) <= TOLERANCE_SECONDS * rate:
-                start = following
-            _put(samples, start, part.to_ndarray())
-            following = start + part.samples
-    return samples
+def _on_screen(packets: Sequence[Packet[Stream]], wanted: Sequence[int]) -> frozenset[int]:
+    """pts of the frames that are on screen at `wanted`; of all, where not every pts is known."""
+    if any(packet.pts is None for packet in packets):
+        return frozenset(pts_of(packet) for packet in packets)
+    shown = sorted(pts_of(packet) for packet in packets)
+    return frozenset(shown[max(bisect_right(shown, pts) - 1, 0)] for pts in wanted)
 
 
 def _decoded(
-    decode: Callable[[Packet[Stream] | None], list[FrameT]], packets: Sequence[Packet[Stream]]
-) -> Iterator[FrameT]:
+    media: Media, packets: Sequence[Packet[Stream]], wanted: frozenset[int]
+) -> Iterator[VideoFrame]:
+    """Frames in the order they are shown, at least those of pts `wanted`."""
+    assert media.video is not None
+    context, first = media.video.codec_context, pts_of(packets[0])
+    # FFmpeg's own decoders ask before each frame; foreign ones (dav1d) once, when opened.
+    skips = not context.codec.name.startswith("lib")
     for packet in (*packets, None):
-        yield from decode(packet)
-
-
-def _put(samples: NDArray[np.float32], start: int, part: NDArray[Any]) -> None:
-    low, high = max(start, 0), min(start + part.shape[1], samples.shape[1])
-    if low < high:
-        samples[:, low:high] = part[:, low - start : high - start]
-
-
-def _at_rate(samples: NDArray[np.float32], source: _Kind, rate_hz: int) -> NDArray[np.float32]:
-    """`samples` [channels, n] of the source's rate at `rate_hz`, in step with it."""
-    if source.rate_hz == rate_hz or not samples.size:
-        return samples
-    frame = AudioFrame.from_ndarray(samples, format="fltp", layout=source.layout)
-    frame.sample_rate = source.rate_hz
-    resampler = av.AudioResampler(format="fltp", layout=source.layout, rate=rate_hz)
-    parts = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([part.to_ndarray() for part in parts if part.samples], axis=1)
-
-
-def _encode_sound(
-    target: OutputContainer, stream: AudioStream, samples: NDArray[np.float32]
-) -> None:
-    for start in range(0, samples.shape[1], 1024):
-        block = np.ascontiguousarray(samples[:, start : start + 1024])
-        frame = AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)
-        frame.sample_rate, frame.pts = stream.rate, start
-        frame.time_base = Fraction(1, stream.rate)
-        target.mux(stream.encode(frame))
-    target.mux(stream.encode(None))
+        if packet is not None and skips:
+            # What no other frame leans on and no slot wants need not be decoded.
+            context.skip_frame = "DEFAULT" if pts_of(packet) in wanted else "NONREF"
+        for frame in context.decode(packet):
+            # Frames shown before the keyframe but stored after it lean on an earlier GOP.
+            if frame.is_corrupt and frame.pts is not None and frame.pts >= first:
+                seconds = float(media.seconds(frame.pts, media.video))
+                raise SampleError(f"its video is damaged at {seconds:.2f} s")
+            yield frame

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from sharder import cli
 
 COMMAND = (sys.executable, "-m", "sharder.cli")
 
@@ -23,6 +28,20 @@ class Outcome:
     def text(self) -> str:
         """All lines."""
         return "\n".join(self.lines)
+
+
+def in_this_process(*arguments: str | Path) -> Outcome:
+    """Runs `sharder` here."""
+    said, before = io.StringIO(), sys.argv
+    sys.argv = ["sharder", *map(str, arguments)]
+    try:
+        with redirect_stderr(said), pytest.raises(SystemExit) as left:
+            cli.main()
+    finally:
+        sys.argv = before
+    code = left.value.code
+    assert isinstance(code, int | None)
+    return Outcome(code or 0, tuple(said.getvalue().splitlines()))
 
 
 def in_a_process(*arguments: str | Path) -> Outcome:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sharder import cli
 from tests.replai.media.synthetic import Recipe, encoded
-from tests.sharder.command import Outcome
+from tests.sharder.command import Outcome, in_this_process
 
 CHIRPS = (1.5, 3.0, 4.5, 6.0)
 RECIPE = Recipe(
@@ -54,16 +53,6 @@ def moments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run() -> Run:
     """Runs `sharder ARGUMENTS` in this process."""
-
-    def run_here(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr("sys.argv", ["sharder", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        code = left.value.code
-        assert isinstance(code, int | None)
-        return Outcome(code or 0, tuple(capsys.readouterr().err.splitlines()))
-
-    return run_here
+    return in_this_process

@@ -22,7 +22,7 @@ from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.encoded import EncodedSegment
-from sharder.transcoding import stored_rate_hz
+from sharder.sound import SoundKind
 from tests.replai.media.synthetic import (
     CHIRP_RATE_HZ,
     Recipe,
@@ -164,8 +164,9 @@ def test_sound_is_never_stored_at_a_higher_rate_than_its_own() -> None:
 
 
 def test_a_rate_that_aac_does_not_know_is_stored_at_the_next_lower_one() -> None:
-    rates = [stored_rate_hz(rate, 48000) for rate in (192000, 44100, 44000, 8000, 6000)]
-    assert rates == [48000, 44100, 32000, 8000, 8000]
+    rates = (192000, 44100, 44000, 8000, 6000)
+    stored_rates = [SoundKind("mono", 1, rate, 48000).stored_rate_hz for rate in rates]
+    assert stored_rates == [48000, 44100, 32000, 8000, 8000]
 
 
 @pytest.mark.parametrize("name", SOURCES)

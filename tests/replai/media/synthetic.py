@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 NUM_BITS = 8
 CHIRP_RATE_HZ = 16000
-LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +157,8 @@ def _encode_audio(out, recipe: Recipe) -> Sequence[av.Packet]:
     resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
     packets, samples = [], sound(recipe)
     for at in range(0, len(samples), 1024):
-        part = np.repeat(samples[None, at : at + 1024], recipe.audio_channels, 0)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format="fltp", layout=layout)
+        part = np.repeat(samples[at : at + 1024], recipe.audio_channels)[None]
+        frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start + at
         for converted in resampler.resample(frame):
             packets += stream.encode(converted)

@@ -1,0 +1,97 @@
+"""Packets that are damaged, as far as that shows without decoding them.
+
+A segment with one is left out and counted. What a container flags is taken at its word; holes (a
+disk's or a download's zeros) and noise break what H.264 and HEVC packets are made of, or leave a
+run of zeros that no encoder writes. Noise inside one slice of a picture is seen by decoding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from av.packet import Packet
+from av.stream import Stream
+
+from replai.core.errors import SampleError
+from replai.core.timeline import Span
+from replai.media.container import Media, time_base
+from replai.media.packets import Packets, pts_of
+
+_LONGEST_HOLE_SECONDS = 0.25
+_HOLE = bytes(32)
+# None of these writes more than two zeros in a row, but between its units and behind the last.
+_START_CODED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+_NEVER_ZERO = frozenset(
+    {"aac", "ac3", "eac3", "mp2", "mp3", "opus", "vorbis", "flac", "vp8", "vp9", "av1", "mjpeg"}
+)
+_LENGTH_BYTES_AT = {"h264": 4, "hevc": 21}
+
+
+def refuse_damaged(media: Media, packets: Sequence[Packet[Stream]]) -> None:
+    """Raises SampleError if one of `packets`, all of one stream, is damaged."""
+    if not packets:
+        return
+    looks_whole = _look(packets[0].stream)
+    for packet in packets:
+        if packet.is_corrupt or not looks_whole(bytes(packet)):
+            seconds = float(media.seconds(pts_of(packet), packet.stream))
+            raise SampleError(f"its {packet.stream.type} is damaged at {seconds:.2f} s")
+
+
+def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
+    """Raises SampleError if for a while of `span` there is neither a picture nor sound.
+
+    A frame may be on screen for long, and sound may pause, but not both: Matroska and MPEG files
+    are read on behind what is damaged, as if it had not been there.
+    """
+    if media.audio is None:
+        return
+    reached = span.start_seconds
+    for start, stop in sorted(_shown_and_heard(media, packets)):
+        if min(start, span.stop_seconds) - reached > _LONGEST_HOLE_SECONDS:
+            raise SampleError(f"damaged: it holds nothing from {reached:.2f} to {start:.2f} s")
+        reached = max(reached, stop)
+
+
+def _shown_and_heard(media: Media, packets: Packets) -> Iterator[tuple[float, float]]:
+    """(start, stop) of each packet, in seconds of the file's clock."""
+    for stream, found in ((media.video, packets.video), (media.audio, packets.audio)):
+        if stream is not None:
+            tick, origin = float(time_base(stream)), float(media.origin)
+            for packet in found:
+                start = pts_of(packet) * tick - origin
+                yield start, start + (packet.duration or 0) * tick
+
+
+def _look(stream: Stream) -> Callable[[bytes], bool]:
+    """Tells of a packet's bytes whether an encoder may have written them."""
+    context = stream.codec_context
+    codec = context.codec.canonical_name
+    if codec in _START_CODED:
+        prefix = _length_bytes(codec, context.extradata or b"")
+        return partial(_are_units, prefix=prefix) if prefix else _has_no_hole
+    return any if codec in _NEVER_ZERO else lambda data: True
+
+
+def _has_no_hole(data: bytes) -> bool:
+    return _HOLE not in data.rstrip(b"\0")
+
+
+def _length_bytes(codec: str, extradata: bytes) -> int:
+    """Of a unit's length, before it (as in MP4); 0 where units begin with start codes."""
+    at = _LENGTH_BYTES_AT.get(codec, len(extradata))
+    return (extradata[at] & 3) + 1 if len(extradata) > at and extradata[0] == 1 else 0
+
+
+def _are_units(data: bytes, prefix: int) -> bool:
+    """Whether `data` is units of H.264 or HEVC, each behind its length, and nothing else."""
+    at = 0
+    while at < len(data):
+        start = at + prefix
+        at = start + int.from_bytes(data[at:start], "big")
+        if not start < at <= len(data) or data[start] & 0x80:  # a bit that is always 0
+            return False
+        if not _has_no_hole(data[start:at]):
+            return False
+    return True
