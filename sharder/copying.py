@@ -6,6 +6,8 @@ import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
+from math import ceil
+from operator import itemgetter
 
 import av
 from av.audio.stream import AudioStream
@@ -21,11 +23,11 @@ from replai.media.container import Media, time_base
 from replai.media.packets import pts_of
 from replai.media.rotation import shown_size
 from sharder.damage import refuse_damaged, refuse_holes
-from sharder.encoded import MP4_OPTIONS, EncodedSegment, audio_facts, sound_of
+from sharder.encoded import MP4_OPTIONS, EncodedSegment, Size, audio_facts, sound_of
 from sharder.span_packets import read_span
 
 
-def copy_span(media: Media, span: Span) -> EncodedSegment:
+def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegment:
     """The packets from the keyframe at or before `span` to the last frame of it.
 
     All packets up to that frame are kept, in decode order, so that every frame has what it
@@ -43,9 +45,9 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     pictures = led[: _closed([pts_of(p) for p in led], media.pts_at(span.stop_seconds, video))]
     start = first * time_base(video)
     stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
-    width, height = shown_size(video.codec_context, pictures)
+    width, height = size or shown_size(video.codec_context, pictures)
     audio = sound_of(media)
-    sound = [p for p in found.audio if audio is not None and start <= _seconds(p) < stop]
+    sound = _between(found.audio, start, stop) if audio is not None else []
     refuse_holes(media, found, span)
     refuse_damaged(media, pictures)
     refuse_damaged(media, sound)
@@ -64,9 +66,15 @@ def copy_span(media: Media, span: Span) -> EncodedSegment:
     )
 
 
-def _seconds(packet: Packet[Stream]) -> Fraction:
-    """Presentation time in the container's own seconds."""
-    return pts_of(packet) * time_base(packet.stream)
+def _between(
+    packets: Sequence[Packet[Stream]], start: Fraction, stop: Fraction
+) -> list[Packet[Stream]]:
+    """Those of one stream that begin within [start, stop) of the container's own seconds."""
+    if not packets:
+        return []
+    tick = time_base(packets[0].stream)
+    first, end = ceil(start / tick), ceil(stop / tick)
+    return [packet for packet in packets if first <= pts_of(packet) < end]
 
 
 def _closed(pts: Sequence[int], stop: int) -> int:
@@ -90,9 +98,9 @@ def _muxed(
                 stream.index: _added(target, stream) for stream in streams if stream is not None
             }
             packets = [*_retimed(pictures, start), *_retimed(sound, start)]
-            for packet in sorted(packets, key=lambda p: (p.dts or 0) * time_base(p.stream)):
-                packet.stream = targets[packet.stream.index]
-                target.mux(packet)
+            for _, packet in sorted(packets, key=itemgetter(0)):
+                packet.stream = targets[packet.stream_index]
+                target.mux_one(packet)
     except (FFmpegError, ValueError) as error:
         raise SampleError(
             f"cannot be copied into an mp4 ({str(error).splitlines()[0]}); use --profile transcode"
@@ -107,16 +115,21 @@ def _added(target: OutputContainer, source: Stream) -> Stream:
     return stream
 
 
-def _retimed(packets: Sequence[Packet[Stream]], start: Fraction) -> Iterator[Packet[Stream]]:
-    """The packets of one stream with `start` as their zero.
+def _retimed(
+    packets: Sequence[Packet[Stream]], start: Fraction
+) -> Iterator[tuple[float, Packet[Stream]]]:
+    """The packets of one stream with `start` as their zero, each behind its dts in seconds.
 
     Some containers store no dts: they follow from the pts, in order, early enough for each frame.
     An MPEG program stream has frames of one time: each is decoded a tick after the one before.
     """
+    if not packets:
+        return
+    tick = time_base(packets[0].stream)
+    shift, seconds = round(start / tick), float(tick)
     shown = [pts_of(packet) for packet in packets]
     order = list(accumulate(sorted(shown), lambda before, at: max(at, before + 1)))
     early = max((by - at for at, by in zip(shown, order, strict=True)), default=0)
     for packet, at, by in zip(packets, shown, order, strict=True):
-        shift = round(start / time_base(packet.stream))
         packet.pts, packet.dts = at - shift, by - early - shift
-        yield packet
+        yield packet.dts * seconds, packet

@@ -11,9 +11,9 @@ from typing import BinaryIO, Protocol
 
 from replai.core.errors import UserError
 from replai.core.timeline import Span
-from replai.media.container import open_media
+from replai.media.container import open_sample
 from sharder.copying import copy_span
-from sharder.encoded import EncodedSegment
+from sharder.encoded import EncodedSegment, Size
 from sharder.sound import AAC_RATES_HZ
 from sharder.transcoding import TranscodeSettings, transcode_span
 
@@ -26,8 +26,11 @@ class Profile(Protocol):
         """One line that says all there is to know of the profile."""
         ...
 
-    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
-        """The segment of `file` that covers `span`. Raises SampleError."""
+    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
+        """The segment of `file` that covers `span`. Raises SampleError.
+
+        `size`: of its frames as displayed; where it is not told, a frame is decoded to learn it.
+        """
         ...
 
 
@@ -40,10 +43,10 @@ class CopyProfile:
         """See Profile."""
         return "copy"
 
-    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
         """The packets of `span`, from the keyframe before it."""
-        with open_media(file) as media:
-            return copy_span(media, span)
+        with open_sample(file) as media:
+            return copy_span(media, span, size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class TranscodeProfile(TranscodeSettings):
             f"audio={self.audio_kbit_per_channel}k/{self.audio_rate_hz}Hz"
         )
 
-    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
         """The frames on screen at each 1/fps slot of `span`, scaled and encoded anew."""
-        with open_media(file) as media:
-            return transcode_span(media, span, self)
+        with open_sample(file) as media:
+            return transcode_span(media, span, self, size)

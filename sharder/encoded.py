@@ -15,6 +15,10 @@ streams is kept to the microsecond (FFmpeg's default is the millisecond).
 """
 
 
+Size = tuple[int, int]
+"""(width, height) of frames as displayed, pixels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncodedSegment:
     """One stored segment; its own clock starts at `start_seconds` of the source's."""

@@ -78,7 +78,7 @@ def try_some(segments: Sequence[Segment], profile: Profile) -> Trial:
         started = time.perf_counter()
         try:
             with storage.open_input(segment.url) as file:
-                encoded = profile.encode(file, segment.span)
+                encoded = profile.encode(file, segment.span, segment.size)
         except SampleError as error:
             trial.problem = f"{segment.key}: {error}"
             continue

@@ -102,7 +102,7 @@ def _samples(
     for segment in segments:
         try:
             with storage.open_input(segment.url) as file:
-                encoded = profile.encode(file, segment.span)
+                encoded = profile.encode(file, segment.span, segment.size)
         except SampleError as error:
             skipped.append((segment.key, str(error)))
             continue

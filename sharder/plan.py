@@ -102,15 +102,17 @@ def make_plan(
     """
     segments: list[Segment] = []
     for video in videos:
-        assert video.facts is not None, "what cannot be probed is left out before"
+        facts = video.facts
+        assert facts is not None and facts.video is not None, "the others are left out before"
         video_id = video.source.video_id
         segments += cut_video(
             video_id,
             video.source.url,
-            video.facts.duration_seconds,
+            facts.duration_seconds,
             moments.get(video_id, ()),
             checked.actions.get(video_id, ()),
             config.segments,
+            (facts.video.width, facts.video.height),
         )
     _refuse_equal_keys(segments, dict(taken_keys))
     shards = spread_over_shards(segments, config.samples_per_shard, config.seed)

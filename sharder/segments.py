@@ -53,6 +53,8 @@ class Segment:
     """What is stored: the core and its margins."""
     moments: tuple[Moment, ...]
     actions: tuple[Action, ...]
+    size: tuple[int, int] | None = None
+    """(width, height) of the video's frames as displayed."""
 
     @property
     def key(self) -> str:
@@ -78,6 +80,7 @@ def cut_video(
     moments: Sequence[Moment],
     actions: Sequence[Action],
     config: SegmentConfig,
+    size: tuple[int, int] | None = None,
 ) -> list[Segment]:
     """The segments of one video.
 
@@ -109,6 +112,7 @@ def cut_video(
                     for a in actions
                     if core.contains(_middle(a)) and _inside(a, video)
                 ),
+                size=size,
             )
         )
     return segments

@@ -24,7 +24,7 @@ from replai.media.container import Media
 from replai.media.packets import pts_of
 from replai.media.rotation import Upright, shown_size
 from sharder.damage import refuse_damaged, refuse_holes
-from sharder.encoded import MP4_OPTIONS, EncodedSegment
+from sharder.encoded import MP4_OPTIONS, EncodedSegment, Size
 from sharder.sound import add_sound, encode_sound, sound_kind, stored_sound
 from sharder.span_packets import read_span, up_to
 
@@ -49,7 +49,9 @@ class TranscodeSettings:
     is what the audio encoder hears."""
 
 
-def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> EncodedSegment:
+def transcode_span(
+    media: Media, span: Span, settings: TranscodeSettings, size: Size | None = None
+) -> EncodedSegment:
     """The frames on screen at each 1/fps slot of `span`, upright and scaled, and its sound with
     its own channels, at most `audio_rate_hz`. Raises SampleError where nothing decodes, and where
     something is damaged.
@@ -63,7 +65,7 @@ def transcode_span(media: Media, span: Span, settings: TranscodeSettings) -> Enc
     packets = up_to(media, found, stored.stop_seconds)
     refuse_damaged(media, packets.video)
     refuse_damaged(media, packets.audio)
-    size = shown_size(media.video.codec_context, packets.video)
+    size = size or shown_size(media.video.codec_context, packets.video)
     width, height = _scaled(*size, settings.short_side)
     sink, kind = io.BytesIO(), sound_kind(media, settings.audio_rate_hz)
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:

@@ -107,14 +107,15 @@ def open_media(file: MediaFile) -> Iterator[Media]:
 
 
 @contextmanager
-def open_sample(data: bytes) -> Iterator[Media]:
-    """As `open_media`, some ms of CPU sooner where `data` is what sharder stores: H.264 in MP4.
+def open_sample(file: MediaFile) -> Iterator[Media]:
+    """As `open_media`, some ms of CPU sooner where `file` is what sharder stores: H.264 in MP4.
 
     FFmpeg's probing opens the decoders and decodes a frame, to learn what the header of such a
     file says anyhow. Where it does not say it, the file is opened as any other.
     """
-    with _bytes_of(data) as stream, damage_is_sample_error(), ExitStack() as stack:
-        is_mp4 = data[4:8] == b"ftyp"
+    with _bytes_of(file) as stream, damage_is_sample_error(), ExitStack() as stack:
+        is_mp4 = stream.read(8)[4:] == b"ftyp"
+        stream.seek(0)
         container = stack.enter_context(_opened(stream, unprobed=is_mp4))
         if is_mp4 and not _header_says_all(container):
             stream.seek(0)
@@ -203,7 +204,8 @@ def _media(container: InputContainer) -> Media:
 
 def _name_layout(audio: AudioStream) -> None:
     """Where a file tells the number of channels only (PCM in AVI), they are FFmpeg's usual ones."""
-    if audio.layout.name == f"{audio.channels} channels" and audio.channels <= len(_LAYOUTS):
+    told = audio.layout.name != f"{audio.channels} channels"
+    if not told and 0 < audio.channels <= len(_LAYOUTS):
         audio.codec_context.layout = _LAYOUTS[audio.channels - 1]
 
 
