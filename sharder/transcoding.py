@@ -66,10 +66,10 @@ def transcode_span(
     refuse_damaged(media, packets.video)
     refuse_damaged(media, packets.audio)
     size = size or shown_size(media.video.codec_context, packets.video)
-    width, height = _scaled(*size, settings.short_side)
+    width, height = scaled_size(*size, settings.short_side)
     sink, kind = io.BytesIO(), sound_kind(media, settings.audio_rate_hz)
     with av.open(sink, "w", format="mp4", options=MP4_OPTIONS) as target:
-        picture = _add_video(target, width, height, settings)
+        picture = add_video(target, width, height, settings)
         sound = add_sound(target, kind, settings.audio_kbit_per_channel) if kind else None
         _encode_pictures(target, picture, _frames_of(media, packets.video, stored, num_frames))
         if kind is not None and sound is not None:
@@ -86,13 +86,13 @@ def transcode_span(
     )
 
 
-def _scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
+def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     """Even sizes with the given short side, never larger than the source."""
     factor = min(1.0, short_side / min(width, height))
     return max(2, round(width * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
 
 
-def _add_video(
+def add_video(
     target: OutputContainer, width: int, height: int, settings: TranscodeSettings
 ) -> VideoStream:
     # x264's macroblock tree uses approximate reciprocals: other bytes at another try.

@@ -1,0 +1,98 @@
+"""The parts in turn, then the file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.sharding.copying import copied, copied_figures
+from benchmarks.sharding.long_files import long_files
+from benchmarks.sharding.memory import peaks
+from benchmarks.sharding.transcoding import bare_figures, beside_bare, speedup, speedup_figures
+from tools.environment import HOME
+
+PARTS = ("copy", "transcode", "speedup", "memory")
+COPIED_SECONDS, TRANSCODED_SECONDS, SPEEDUP_SECONDS, LONG_SECONDS = 1120, 28, 112, 7200
+VIDEOS = 3
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="What packing costs.")
+    parser.add_argument("--json", type=Path, required=True, help="file to write")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--data", type=Path, help="folder to keep the made-up videos in")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        result = measured(arguments, arguments.data or Path(scratch) / "data", Path(scratch))
+    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    for name, value in result["figures"].items():  # type: ignore[attr-defined]
+        print(f"{name:28} {value:10.4g}")
+
+
+def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[str, object]:
+    """What the JSON file holds."""
+    figures: dict[str, float] = {}
+    raw: dict[str, object] = {"cpu_cores": os.cpu_count()}
+    if "copy" in arguments.only:
+        files = long_files(data, data / "copied", COPIED_SECONDS, VIDEOS)
+        found = copied(files, COPIED_SECONDS, scratch, arguments.rounds)
+        figures |= copied_figures(found, VIDEOS * COPIED_SECONDS)
+        raw["copy"] = found
+    if "transcode" in arguments.only:
+        files = long_files(data, data / "transcoded", TRANSCODED_SECONDS, VIDEOS)
+        times = beside_bare(files, scratch, arguments.rounds)
+        figures |= bare_figures(times, VIDEOS * TRANSCODED_SECONDS)
+        raw["transcode: CPU seconds"] = times
+    if "speedup" in arguments.only:
+        files = long_files(data, data / "speedup", SPEEDUP_SECONDS, VIDEOS)
+        times = speedup(files, SPEEDUP_SECONDS, scratch, arguments.rounds, engines())
+        figures |= speedup_figures(times)
+        raw["speedup: wall seconds"] = times
+    if "memory" in arguments.only:
+        (long,) = long_files(data, data / "long", LONG_SECONDS, 1)
+        found_peaks = peaks(long, LONG_SECONDS, scratch)
+        figures["pack_worker_peak_mb"] = max(found_peaks.values())
+        raw["memory: MB at the peak"] = found_peaks
+    return {
+        "figures": figures,
+        "raw": raw,
+        "command": shlex.join(["python", "benchmarks/shard.py", *sys.argv[1:]]),
+        "versions": versions(),
+    }
+
+
+def engines() -> list[str]:
+    """Local processes, and Ray where it is."""
+    command = [sys.executable, "-m", "sharder.cli", "pack", "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(HOME), "COLUMNS": "200"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    try:
+        version("ray")
+    except ModuleNotFoundError:
+        print("skipped: ray_speedup_2, Ray is not installed", file=sys.stderr)
+        return ["local"]
+    if "--engine" not in told.stdout:
+        print("skipped: ray_speedup_2, sharder pack has no --engine", file=sys.stderr)
+        return ["local"]
+    return ["local", "ray"]
+
+
+def versions() -> dict[str, str]:
+    """Of what took part."""
+    commit = ["git", "rev-parse", "HEAD"]
+    told = subprocess.run(commit, cwd=HOME, capture_output=True, text=True, check=False)
+    return {
+        **{name: version(name) for name in ("av", "numpy", "pyarrow")},
+        "python": platform.python_version(),
+        "commit": told.stdout.strip(),
+    }

@@ -1,0 +1,40 @@
+"""Sources of any length, cheaply: the packets of one encoded piece, again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from benchmarks.clips.sources import SECONDS, SOURCES, source_file
+from sharder.world.movie import whole_file
+
+
+def long_files(pieces: Path, folder: Path, seconds: float, count: int) -> list[Path]:
+    """`count` videos of about `seconds` in `folder`; those that are there already are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        piece = source_file(SOURCES[number % len(SOURCES)], pieces)
+        times = round(seconds / SECONDS)
+        path = folder / f"{number}_{times * SECONDS}s.mp4"
+        if not path.exists():
+            with whole_file(path) as temporary:
+                repeat(piece, temporary, times)
+        paths.append(path)
+    return paths
+
+
+def repeat(piece: Path, path: Path, times: int) -> None:
+    """Writes the packets of `piece` to `path` (MP4), `times` times behind each other."""
+    with av.open(str(piece)) as source, av.open(str(path), "w", format="mp4") as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for number in range(times):
+            source.seek(0)
+            for packet in source.demux():
+                if packet.dts is None or packet.pts is None:
+                    continue
+                later = round(number * SECONDS / packet.time_base)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
