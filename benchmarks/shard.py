@@ -6,7 +6,7 @@ packets repeated to the length that is wanted. Ways take turns; figures are medi
 copy_over_cp          `sharder pack --profile copy`, all processes: wall time over a plain copy of
                       the root that it makes. Both begin with cold caches and end when the bytes
                       are on disk
-copy_cpu_over_cp      the same in CPU time, of the pack's processes and of the copy
+copy_cpu_over_cp      the same in CPU time, with warm caches, the pack by one process
 transcode_over_bare   `sharder pack`: CPU time, the job's own included, over sharding/bare.py, which
                       decodes, scales and encodes the same pictures and sound with the same settings
 local_speedup_2       wall time of `sharder pack` by one process over that by two, start included
@@ -16,7 +16,7 @@ pack_worker_peak_mb   resident memory, at its peak, of a process that packs a so
                       larger of both profiles; of the transcoded one 24 segments, over all of it
 *_cpu_over_video      CPU seconds of packing a second of video; *_core_hours: for Ego4D's 3,670 h
 
-`--only` takes some of: copy, transcode, speedup, memory.
+`--only` takes some of: copy, copy-cpu, transcode, speedup, memory.
 """
 
 from __future__ import annotations

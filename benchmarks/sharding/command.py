@@ -13,13 +13,13 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.sharding.copying import copied, copied_figures
+from benchmarks.sharding.copying import copied, copied_figures, cpu_beside_cp, cpu_figures
 from benchmarks.sharding.long_files import long_files
 from benchmarks.sharding.memory import peaks
 from benchmarks.sharding.transcoding import bare_figures, beside_bare, speedup, speedup_figures
 from tools.environment import HOME
 
-PARTS = ("copy", "transcode", "speedup", "memory")
+PARTS = ("copy", "copy-cpu", "transcode", "speedup", "memory")
 COPIED_SECONDS, TRANSCODED_SECONDS, SPEEDUP_SECONDS, LONG_SECONDS = 1120, 28, 112, 7200
 VIDEOS = 3
 
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--engines", nargs="+", choices=("local", "ray"), help="of the speedups")
     parser.add_argument("--data", type=Path, help="folder to keep the made-up videos in")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -46,8 +47,13 @@ def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[s
     if "copy" in arguments.only:
         files = long_files(data, data / "copied", COPIED_SECONDS, VIDEOS)
         found = copied(files, COPIED_SECONDS, scratch, arguments.rounds)
-        figures |= copied_figures(found, VIDEOS * COPIED_SECONDS)
+        figures |= copied_figures(found)
         raw["copy"] = found
+    if "copy-cpu" in arguments.only:
+        files = long_files(data, data / "speedup", SPEEDUP_SECONDS, VIDEOS)
+        times = cpu_beside_cp(files, scratch, arguments.rounds)
+        figures |= cpu_figures(times, VIDEOS * SPEEDUP_SECONDS)
+        raw["copy: CPU seconds"] = times
     if "transcode" in arguments.only:
         files = long_files(data, data / "transcoded", TRANSCODED_SECONDS, VIDEOS)
         times = beside_bare(files, scratch, arguments.rounds)
@@ -55,7 +61,9 @@ def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[s
         raw["transcode: CPU seconds"] = times
     if "speedup" in arguments.only:
         files = long_files(data, data / "speedup", SPEEDUP_SECONDS, VIDEOS)
-        times = speedup(files, SPEEDUP_SECONDS, scratch, arguments.rounds, engines())
+        times = speedup(
+            files, SPEEDUP_SECONDS, scratch, arguments.rounds, arguments.engines or engines()
+        )
         figures |= speedup_figures(times)
         raw["speedup: wall seconds"] = times
     if "memory" in arguments.only:

@@ -9,7 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from benchmarks.sharding.packing import Taken, files_below, forget, moments_of, pack_command, run
+from benchmarks.sharding.packing import (
+    Taken,
+    files_below,
+    forget,
+    moments_of,
+    pack_command,
+    pack_here,
+    run,
+)
+from sharder.encode import CopyProfile
 
 SHARD = ("--profile", "copy", "--samples-per-shard", "25")
 Raw = dict[str, list[dict[str, float]]]
@@ -42,13 +51,30 @@ def plain_copy(root: Path, target: Path) -> Taken:
     return run(["cp", "-r", str(root), str(target)])
 
 
-def copied_figures(raw: Raw, video_seconds: float) -> dict[str, float]:
+def cpu_beside_cp(files: Sequence[Path], folder: Path, rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of a whole pack by one process, and of `cp` of what it made."""
+    root, plain = folder / "copied", folder / "plain"
+    times: dict[str, list[float]] = {"pack": [], "cp": []}
+    for _ in range(rounds):
+        times["pack"].append(pack_here(files, root, CopyProfile()))
+        times["cp"].append(plain_copy(root, plain).cpu_seconds)
+    shutil.rmtree(root)
+    shutil.rmtree(plain)
+    return times
+
+
+def copied_figures(raw: Raw) -> dict[str, float]:
     """What `benchmarks/shard.py` explains."""
-    pairs = list(zip(raw["pack"], raw["cp"], strict=True))
-    cpu = median(pack["cpu_seconds"] for pack, _ in pairs) / video_seconds
+    pairs = zip(raw["pack"], raw["cp"], strict=True)
+    return {"copy_over_cp": median(p["wall_seconds"] / c["wall_seconds"] for p, c in pairs)}
+
+
+def cpu_figures(times: dict[str, list[float]], video_seconds: float) -> dict[str, float]:
+    """What `benchmarks/shard.py` explains."""
+    cpu = median(times["pack"]) / video_seconds
+    pairs = zip(times["pack"], times["cp"], strict=True)
     return {
-        "copy_over_cp": median(p["wall_seconds"] / c["wall_seconds"] for p, c in pairs),
-        "copy_cpu_over_cp": median(p["cpu_seconds"] / c["cpu_seconds"] for p, c in pairs),
+        "copy_cpu_over_cp": median(one / other for one, other in pairs),
         "copy_cpu_over_video": cpu,
         "copy_core_hours": cpu * 3670,
     }

@@ -29,12 +29,16 @@ def repeat(piece: Path, path: Path, times: int) -> None:
     """Writes the packets of `piece` to `path` (MP4), `times` times behind each other."""
     with av.open(str(piece)) as source, av.open(str(path), "w", format="mp4") as target:
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        last = dict.fromkeys(streams, -(2**62))
         for number in range(times):
             source.seek(0)
             for packet in source.demux():
                 if packet.dts is None or packet.pts is None:
                     continue
-                later = round(number * SECONDS / packet.time_base)
+                index, later = packet.stream_index, round(number * SECONDS / packet.time_base)
+                if packet.dts + later <= last[index]:
+                    continue  # the sound's first packet, which lies before its picture
+                last[index] = packet.dts + later
                 packet.pts, packet.dts = packet.pts + later, packet.dts + later
-                packet.stream = streams[packet.stream_index]
+                packet.stream = streams[index]
                 target.mux(packet)

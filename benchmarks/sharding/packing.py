@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from replai.core.annotations import CheckedAnnotations
+from replai.core.annotations import Annotations, CheckedAnnotations
 from replai.core.record import Moment
+from sharder.encode import Profile
 from sharder.engine import LocalEngine
+from sharder.pack import pack
 from sharder.plan import PackConfig, Plan, make_plan, probe_all
 from sharder.sources import find_sources
 from tools.environment import HOME
@@ -23,7 +25,7 @@ MOMENTS_EVERY_SECONDS = 12.0
 
 @dataclass(frozen=True)
 class Taken:
-    """What a command took; `peak_mb`: of the largest of its processes."""
+    """What a command took, its own process alone but for the wall time."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -59,16 +61,27 @@ def pack_command(files: Sequence[Path], moments: Path, root: Path, *options: str
 def run(command: Sequence[str]) -> Taken:
     """A command, until what it wrote is on disk. Raises RuntimeError if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(HOME)}
-    before, started = os.times(), time.perf_counter()
+    started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=2)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     os.sync()
-    wall, after = time.perf_counter() - started, os.times()
+    wall = time.perf_counter() - started
     if process.returncode:
         raise RuntimeError(f"{command[2:5]} ended with {process.returncode}")
-    cpu = sum(after[2:4]) - sum(before[2:4])
-    return Taken(wall, cpu, usage.ru_maxrss / 1000)
+    return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def pack_here(files: Sequence[Path], root: Path, profile: Profile) -> float:
+    """CPU seconds of a whole pack, to a new root, in this process."""
+    shutil.rmtree(root, ignore_errors=True)
+    started = time.process_time()
+    pack(
+        find_sources([str(file) for file in files], with_audio_files=False),
+        {file.stem: [Moment(seconds=6.0, prominence=None)] for file in files},
+        Annotations(), str(root), profile, PackConfig(), LocalEngine(1), "benchmarks/shard.py",
+    )  # fmt: skip
+    return time.process_time() - started
 
 
 def forget(files: Sequence[Path]) -> None:

@@ -11,37 +11,26 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.sharding.bare import bare
-from benchmarks.sharding.packing import moments_of, pack_command, plan_of
-from replai.core.annotations import Annotations
-from replai.core.record import Moment
+from benchmarks.sharding.packing import moments_of, pack_command, pack_here, plan_of
 from sharder.encode import TranscodeProfile
-from sharder.engine import LocalEngine
-from sharder.pack import pack
 from sharder.plan import PackConfig
 from sharder.segments import Segment
-from sharder.sources import find_sources
 
 Times = dict[str, list[float]]
 
 
 def beside_bare(files: Sequence[Path], folder: Path, rounds: int) -> Times:
     """CPU seconds of a whole pack in this process, and of the bare loop over its segments."""
-    plan, root = plan_of(files, PackConfig()), folder / "transcoded"
-
-    def whole() -> None:
-        shutil.rmtree(root, ignore_errors=True)
-        pack(
-            find_sources([str(file) for file in files], with_audio_files=False),
-            {file.stem: [Moment(seconds=6.0, prominence=None)] for file in files},
-            Annotations(), str(root), TranscodeProfile(), PackConfig(), LocalEngine(1), "bench",
-        )  # fmt: skip
-
-    ways = {"pack": whole, "bare": lambda: _bare(plan.segments)}
-    bare(plan.segments[:1], TranscodeProfile())  # imports and tables
+    plan, root, profile = plan_of(files, PackConfig()), folder / "transcoded", TranscodeProfile()
+    bare(plan.segments[:1], profile)  # imports and tables
+    ways: dict[str, Callable[[], float]] = {
+        "pack": lambda: pack_here(files, root, profile),
+        "bare": lambda: _cpu_seconds(lambda: bare(plan.segments, profile)),
+    }
     times: Times = {name: [] for name in ways}
     for number in range(rounds):
         for name in list(ways)[:: 1 if number % 2 else -1]:
-            times[name].append(_cpu_seconds(ways[name]))
+            times[name].append(ways[name]())
     shutil.rmtree(root)
     return times
 
