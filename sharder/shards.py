@@ -75,16 +75,17 @@ def write_shard(samples: Iterable[Sample], file: BinaryIO) -> WrittenShard:
 
 def tar_members(sample: Sample) -> bytes:
     """The two padded members of one sample; the bytes depend on the sample alone."""
-    return _member(f"{sample.key}.mp4", sample.media) + _member(
-        f"{sample.key}.json", sample.record.to_json()
+    record = sample.record.to_json()
+    return b"".join(
+        (*_member(f"{sample.key}.mp4", sample.media), *_member(f"{sample.key}.json", record))
     )
 
 
-def _member(name: str, data: bytes) -> bytes:
+def _member(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = len(data), 0o444, 0
     header = info.tobuf(tarfile.USTAR_FORMAT)
-    return b"".join((header, data, bytes(-len(data) % BLOCK)))
+    return header, data, bytes(-len(data) % BLOCK)
 
 
 def _row(sample: Sample, data: bytes, offset: int) -> IndexRow:
