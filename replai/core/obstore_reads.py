@@ -1,7 +1,7 @@
 """Ranged reads from S3 by obstore, a client in Rust that takes a quarter of the CPU of s3fs.
 
-Reads only, and only those of the stream (`data.stream.s3_client=obstore`); all else stays with
-s3fs. Credentials, endpoint and region are those that botocore finds, as with s3fs.
+Reads only, and only those of the stream, where it is installed (`data.stream.s3_client`); all else
+stays with s3fs. Credentials, endpoint and region are those that botocore finds, as with s3fs.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _parsed() -> argparse.Namespace:
         "--cache-gigabytes", type=float, default=CacheConfig.gigabytes, help="most that it keeps"
     )
     parser.add_argument(
-        "--s3-client", choices=[client.value for client in S3Client], default="s3fs"
+        "--s3-client", choices=[client.value for client in S3Client], default="auto"
     )
     parser.add_argument("--dry-run", action="store_true", help="only plan, read nothing")
     return parser.parse_args()
@@ -121,6 +121,8 @@ def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Name
         f"{stream.num_items} samples qualify: {stream.batches_per_epoch} batches of "
         f"{arguments.batch_size} an epoch on {arguments.world_size} ranks"
     )
+    if stream.reads:
+        print(stream.reads)
     if arguments.cache and storage.is_local(index.root):
         print("the dataset is on this machine: it is read where it is, without --cache")
 

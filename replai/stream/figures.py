@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -101,16 +102,14 @@ class Meter:
     """Collects one worker's figures between two batches."""
 
     def __init__(self) -> None:
-        self._sum = Figures()
+        self._sums: dict[str, Any] = _zeros()
         self._reads: list[float] = []
         self._warnings: list[str] = []
 
     def count(self, **values: float) -> None:
         """Adds to the named figures."""
-        kept = {field.name: getattr(self._sum, field.name) for field in fields(self._sum)}
         for name, value in values.items():
-            kept[name] += value
-        self._sum = Figures(**kept)
+            self._sums[name] += value
 
     def note_read(self, seconds: float, warning: str = "") -> None:
         """Notes how long one sample's bytes took, and what there is to say of it."""
@@ -121,10 +120,15 @@ class Meter:
 
     def take(self) -> Figures:
         """The figures since the last take."""
-        noted = Figures(read_seconds=tuple(self._reads), warnings=tuple(self._warnings))
-        taken = self._sum + noted
-        self._sum, self._reads, self._warnings = Figures(), [], []
+        taken = Figures(
+            **self._sums, read_seconds=tuple(self._reads), warnings=tuple(self._warnings)
+        )
+        self._sums, self._reads, self._warnings = _zeros(), [], []
         return taken
+
+
+def _zeros() -> dict[str, Any]:
+    return {field.name: field.default for field in fields(Figures) if field.default != ()}
 
 
 def finished(figures: Figures) -> Figures:

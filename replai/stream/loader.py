@@ -48,8 +48,8 @@ class StreamConfig:
     """Neighbouring samples of a shard that stay together in the order, read by one request; 1
     shuffles each on its own. A run that resumes keeps the one that it began with.
     """
-    s3_client: S3Client = S3Client.s3fs
-    """s3fs or obstore: what reads samples from S3."""
+    s3_client: S3Client = S3Client.auto
+    """auto, s3fs or obstore: what reads samples from S3."""
     retry: RetryConfig = field(default_factory=RetryConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     bad_samples: BadSampleConfig = field(default_factory=BadSampleConfig)
@@ -128,7 +128,7 @@ class AVStream:
             ),
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,
-            s3_client=self.config.s3_client,
+            s3_client=self.config.s3_client.chosen(),
             cache=open_cache(self.config.cache, index),
             most_bad_in_a_row=self.config.bad_samples.max_in_a_row,
         )
@@ -145,6 +145,14 @@ class AVStream:
     def state(self) -> StreamState:
         """Where the stream stands: the next batch."""
         return self._task.state
+
+    @property
+    def reads(self) -> str:
+        """What reads its samples, for the log."""
+        schemes = {url.partition("://")[0] for url in self._task.index.shard_urls}
+        if not schemes & {"s3", "s3a"}:
+            return ""
+        return f"samples are read from S3 by {self._task.s3_client.value}"
 
     @property
     def mix(self) -> Mix:

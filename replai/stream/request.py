@@ -6,8 +6,10 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from importlib.util import find_spec
 from typing import Any
 
+import fsspec.config
 from fsspec.asyn import AsyncFileSystem
 
 from replai.core import storage
@@ -21,10 +23,19 @@ MOST_HEDGED = 0.05
 class S3Client(Enum):
     """What reads samples from S3."""
 
+    auto = "auto"
+    """obstore where it is installed, else s3fs."""
     s3fs = "s3fs"
     """In Python; comes with this software."""
     obstore = "obstore"
     """In Rust, a quarter of the CPU a read; `pip install obstore`."""
+
+    def chosen(self) -> S3Client:
+        """Which of the two `auto` stands for here; s3fs, too, where fsspec has settings for it."""
+        if self is not S3Client.auto:
+            return self
+        is_settled = bool(fsspec.config.conf.get("s3"))
+        return S3Client.s3fs if is_settled or not find_spec("obstore") else S3Client.obstore
 
 
 class Hedge:

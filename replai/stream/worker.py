@@ -18,8 +18,10 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PRELOADED = ["replai.stream.pipeline", "s3fs"]
-"""What workers need to have imported: once, in the fork server, rather than in each of them."""
+PRELOADED = ["replai.stream.pipeline", "s3fs", "obstore.fsspec"]
+"""What workers need to have imported: once, in the fork server, rather than in each of them. What
+is not installed is passed over.
+"""
 
 
 def fork_server() -> ForkServerContext:

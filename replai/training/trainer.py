@@ -53,6 +53,8 @@ class Trainer:
         self.stream = self._stream(
             config.data.roots, config.num_epochs, augment=True, quarantine="quarantine"
         )
+        if ranks.is_first and self.stream.reads:
+            print(self.stream.reads, flush=True)
         self.learner.objective.prepare(self.stream.num_items, config.seed)
         steps = self.stream.batches_per_epoch * config.num_epochs
         self.num_steps = min(steps, config.max_steps or steps)
