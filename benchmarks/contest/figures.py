@@ -15,14 +15,15 @@ beside MosaicML streaming and LitData, which always cache.
     PEER_ratio             ours over the peer, over S3; PEER_local_ratio: on the local disk
     local_over_decode, cached_over_decode    ours over bare decode, later epochs, moments/s
     s3_over_decode         the same without a disk cache, per CPU second of ours: the server shares
-                           the cores; `_wall`: moments/s; `_obstore`: with that S3 client
+                           the cores; `_wall`: moments/s; `_s3fs`: with that S3 client
     *_over_handed          the same over decode whose batches torch's DataLoader hands over, as do
-                           all loaders here: what is left is the loader's own
+                           the peers
     first_batch_seconds    from the start of the process, over S3, caches empty
     resume_ratio_PEER      the peer's seconds over ours, from the start of a process that resumes at
                            half an epoch to its first batch, over S3, caches empty; `_imported`:
                            from when the contestant's modules are imported. webdataset has to run
-                           up to there: through its loader, or before the decoder (`_undecoded`)
+                           up to there: through its loader, or before the decoder (`_undecoded`);
+                           so beside it the epoch is a long one, the data 16 times over
     skip_seconds_per_1000_webdataset    what that costs it for each 1000 moments skipped
     worker_memory_growth_mb    PSS, from the end of the first epoch to the end of the third, of the
                            process of ours that grew most in any round
@@ -45,7 +46,7 @@ Rate = Callable[[Sequence[Epoch]], float]
 
 
 def figures(rounds: Sequence[Round], half_epoch_moments: int) -> dict[str, float]:
-    """All figures, rounded. `half_epoch_moments`: what webdataset skips to resume."""
+    """All figures, rounded. `half_epoch_moments`: of the long one, what webdataset skips."""
     found = {**_over_decode(rounds), **_first_batches(rounds)}
     for peer in PEERS:
         found |= _beside(rounds, peer)
@@ -93,7 +94,7 @@ def _over_decode(rounds: Sequence[Round]) -> dict[str, float]:
         found[f"{key}_over_handed_cpu"] = ratio(
             rounds, name, "decode_handed", LATER, per_cpu_second
         )
-    for key, name in (("s3_over_decode", "ours_s3"), ("s3_over_decode_obstore", "ours_s3_obstore")):
+    for key, name in (("s3_over_decode", "ours_s3"), ("s3_over_decode_s3fs", "ours_s3_s3fs")):
         found[key] = ratio(rounds, name, "decode", LATER, per_cpu_second)
         found[f"{key}_wall"] = ratio(rounds, name, "decode", LATER, per_wall_second)
     return found
@@ -120,12 +121,14 @@ def _first_batches(rounds: Sequence[Round]) -> dict[str, float]:
     for peer in PEERS:
         found[f"first_batch_seconds_{peer}"] = _median(rounds, f"{peer}_s3", _first)
     found["resume_seconds"] = _median(rounds, "ours_resume", _first)
+    found["resume_seconds_long"] = _median(rounds, "ours_long_resume", _first)
     for peer in (*PEERS, "webdataset_undecoded"):
         name = f"{peer}_resume"
+        ours = "ours_long_resume" if peer.startswith("webdataset") else "ours_resume"
         found[f"resume_seconds_{peer}"] = _median(rounds, name, _first)
         for suffix, seconds in (("", _first), ("_imported", _first_after_imports)):
             found[f"resume_ratio_{peer}{suffix}"] = median(
-                seconds(played[name]) / seconds(played["ours_resume"]) for played in rounds
+                seconds(played[name]) / seconds(played[ours]) for played in rounds
             )
     return found
 

@@ -21,8 +21,10 @@ class Job:
     """URL of the data in the contestant's own format."""
     cache: str = ""
     """Local folder that the contestant may cache in. It is emptied before."""
-    s3_client: str = "s3fs"
+    s3_client: str = "auto"
     """Ours has two."""
+    repeats: int = 1
+    """How often an epoch goes through the data: a longer epoch, for who resumes in it."""
     batch_size: int = 16
     num_workers: int = 2
     num_epochs: int = 3

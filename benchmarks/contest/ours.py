@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import pyarrow as pa
+
 from benchmarks.contest.decoding import DECODE
 from benchmarks.contest.job import Job
-from replai.core.index import open_index
+from replai.core.index import DatasetIndex, open_index
 from replai.stream.cache import CacheConfig
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.plan import StreamState
@@ -21,7 +24,7 @@ class Ours:
     def __init__(self, job: Job) -> None:
         cache = CacheConfig(folder=job.cache)
         self._stream = AVStream(
-            open_index(job.data),
+            _repeated(open_index(job.data), job.repeats),
             DECODE.views,
             sampling=DECODE.sampling,
             crop=DECODE.crop,
@@ -43,6 +46,14 @@ class Ours:
     def state(self) -> dict[str, Any]:
         """The stream's own."""
         return self._stream.state.to_dict()
+
+
+def _repeated(index: DatasetIndex, times: int) -> DatasetIndex:
+    """The index of a dataset whose shards come so many times."""
+    header = replace(index.header, num_samples=times * index.header.num_samples)
+    part = replace(index.parts[0], num_samples=header.num_samples)
+    table = pa.concat_tables([index.table] * times)
+    return replace(index, header=header, parts=(part,), table=table)
 
 
 def open_contestant(job: Job) -> Ours:

@@ -37,6 +37,7 @@ class Webdataset:
             return decoder(sample["__key__"], sample["mp4"], sample["json"])
 
         urls = [url for url in storage.list_files(job.data) if url.endswith(".tar")]
+        urls *= job.repeats
         random.Random(0).shuffle(urls)
         samples = (
             wds.WebDataset(urls, shardshuffle=len(urls), seed=0)

@@ -26,7 +26,7 @@ from benchmarks.contest.figures import (
 from benchmarks.contest.job import Epoch, Job, Outcome
 from benchmarks.contest.measure import descendants_pss_megabytes, tree, tree_cpu_seconds
 
-RESUMES = ("ours", "webdataset", "webdataset_undecoded", "mds", "litdata")
+RESUMES = ("ours", "ours_long", "webdataset", "webdataset_undecoded", "mds", "litdata")
 
 
 def outcome(speed: float = 1.0, first_batch: float = 4.0) -> Outcome:
@@ -74,6 +74,7 @@ def test_the_figures_that_were_asked_for_are_all_there() -> None:
     played = {name: outcome() for name in names}
     played |= {f"{name}_resume": outcome(first_batch=8.0) for name in RESUMES}
     played["ours_resume"] = outcome(first_batch=4.0)
+    played["ours_long_resume"] = outcome(first_batch=2.0)
     played["ours_s3"] = outcome(speed=0.5)
     found = figures([played], half_epoch_moments=200)
     peers = ("webdataset", "mds", "litdata")
@@ -84,6 +85,7 @@ def test_the_figures_that_were_asked_for_are_all_there() -> None:
     assert found["s3_over_decode"] == found["webdataset_ratio"] == 0.5
     assert found["local_over_decode"] == found["mds_ratio_epoch2"] == 1.0
     assert found["resume_ratio_mds"] == 2.0
+    assert found["resume_ratio_webdataset"] == 4.0
     assert found["resume_ratio_mds_imported"] == 5.0
     assert found["skip_seconds_per_1000_webdataset"] == 20.0
 
