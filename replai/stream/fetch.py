@@ -79,12 +79,10 @@ def fetch(
 
 
 def groups(
-    places: Iterator[Place], reader: RangeReader, items: Items, many_bytes: int
+    places: Iterator[Place], reader: RangeReader, items: Items, most_bytes: int
 ) -> Iterator[Group]:
-    """Consecutive places of one batch, to be read at once.
-
-    At most `MOST_IN_A_GROUP`; and once there are `many_bytes`, only what lies right behind the
-    last sample in its shard is added, as it costs no request.
+    """Consecutive places of one batch, to be read at once: at most `MOST_IN_A_GROUP` places, and
+    `most_bytes` of more than one.
     """
     group: list[Place] = []
     rows: list[int] = []
@@ -92,9 +90,7 @@ def groups(
     for place in places:
         row = int(items.rows[place.item])
         size = reader.stored.size(row)
-        is_full = len(group) == MOST_IN_A_GROUP or (
-            num_bytes + size > many_bytes and not (rows and reader.stored.follows(row, rows[-1]))
-        )
+        is_full = len(group) == MOST_IN_A_GROUP or num_bytes + size > most_bytes
         if group and (is_full or (place.epoch, place.batch) != (group[0].epoch, group[0].batch)):
             yield Group(group, rows, num_bytes)
             group, rows, num_bytes = [], [], 0

@@ -1,7 +1,7 @@
 """One worker's part of the work, as a WebDataset pipeline.
 
 plan ─► fetch ─► unpack ─► decode ─► spares ─► collate
-Place   Fetched  Unpacked  Decoded   Filled    AVBatch      (or Failed, up to the spares)
+Place   Fetched  Unpacked  Decoded   Filled    AVBatch, in a Parcel    (or Failed, up to the spares)
 """
 
 from __future__ import annotations
