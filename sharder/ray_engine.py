@@ -25,7 +25,6 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
 from replai.core.errors import PeerLostError, UserError
-from sharder.engine import CLEANING_SECONDS
 from sharder.ray_task import Home, versions, work
 from sharder.report import console
 
@@ -67,7 +66,7 @@ class RayEngine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._open.close()
+        self._leave()
 
     @property
     def workers(self) -> int:
@@ -95,7 +94,7 @@ class RayEngine:
                 for ref in done:
                     yield _result(ref)
         except BaseException:
-            _cancel(under_way)
+            self._leave()  # Ray ends what is under way; `ray.cancel` may bring this process down
             raise
 
     def _room(self) -> int:
@@ -106,22 +105,30 @@ class RayEngine:
         """What the workers need to know of this process. Raises UserError if there is no Ray."""
         if self._home is None:
             with _own_signals():
-                self._open.callback(ray.shutdown, wait_for_processes=True)
                 if self._address:
                     _connect(self._address)
+                    self._open.callback(ray.shutdown)
                 else:
                     self._start()
             self._home = Home(ray.get_runtime_context().get_node_id(), versions())
             _tell_if_too_small()
         return self._home
 
+    def _leave(self) -> None:
+        """Disconnects, which ends all tasks by SIGTERM; ends the Ray that was started here."""
+        self._home = None
+        self._open.close()
+
     def _start(self) -> None:
-        """A Ray of this machine's, whose files go when it does, and that none but we may use."""
+        """A Ray for this process alone; what it and its workers leave on disk goes with it."""
+        # The paths of Ray's sockets must be short; the workers' scratch may need much room.
         folder = tempfile.mkdtemp(prefix="ray-", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
-        with ExitStack() as stack:
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            stack.push(self._open.pop_all())  # Ray's processes end before
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        scratch = tempfile.mkdtemp(prefix="ray-scratch-")
+        for one in (folder, scratch):
+            self._open.callback(shutil.rmtree, one, ignore_errors=True)
+        self._open.callback(ray.shutdown, wait_for_processes=True)
+        token = os.environ.get("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        with _environment(TMPDIR=scratch, RAY_AUTH_TOKEN=token):
             ray.init(
                 "local",
                 num_cpus=self._asked or os.cpu_count(),
@@ -131,7 +138,6 @@ class RayEngine:
                 log_to_driver=False,
                 _temp_dir=folder,
             )
-            self._open = stack.pop_all()
 
 
 def _connect(address: str) -> None:
@@ -172,17 +178,6 @@ def _result(ref: Any) -> Any:
         raise PeerLostError(f"Ray lost a task ({first}); run the same command again") from error
 
 
-def _cancel(tasks: list[Any]) -> None:
-    """Tells the tasks to stop, and ends those that have not cleaned up in time."""
-    if not tasks or not ray.is_initialized():
-        return
-    for task in tasks:
-        ray.cancel(task)
-    _, late = ray.wait(tasks, num_returns=len(tasks), timeout=CLEANING_SECONDS)
-    for task in late:
-        ray.cancel(task, force=True)
-
-
 def _tell_if_too_small() -> None:
     """A task that fits no node waits for one: a cluster may grow."""
     for node in ray.nodes():
@@ -192,6 +187,18 @@ def _tell_if_too_small() -> None:
     console.print(
         f"no node of the Ray cluster has a CPU and {WORKER_BYTES / 1e6:.0f} MB; waiting for one"
     )
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """What processes that are started meanwhile see."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextmanager

@@ -72,11 +72,20 @@ def start(
 
 def processes_of_group(group: int) -> int:
     """How many processes of the group are alive, by Linux's /proc."""
+    return _alive(group, 2)
+
+
+def processes_of_session(session: int) -> int:
+    """The same of a session, which may have many groups."""
+    return _alive(session, 3)
+
+
+def _alive(number: int, field: int) -> int:
     count = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            state, _, pgrp, *_ = path.read_text().rpartition(")")[2].split()
-            count += int(pgrp) == group and state != "Z"
+            state, *fields = path.read_text().rpartition(")")[2].split()
+            count += int(fields[field - 1]) == number and state != "Z"
     return count
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -220,3 +221,12 @@ def test_as_a_process(place: Path) -> None:
     strange = in_a_process("pack", mixed[0], "--moments", place / "strange.csv", "--out", root)
     assert_refused(strange, "'somebody'")
     assert files_below(place) == before
+
+
+def test_ray_that_is_not_installed(run: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "sharder.ray_engine", raising=False)
+    arguments = ("detect", "@chirping.mp4", "-o", "@out.parquet", "--engine", "ray")
+    refuses(run, place, arguments, "--engine ray needs Ray: python -m pip install 'ray>=")
+    other = (*arguments[:4], "--ray-address", "auto")
+    refuses(run, place, other, "--ray-address needs --engine ray")

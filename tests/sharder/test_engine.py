@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from replai.core.errors import UserError
+from replai.core.errors import PeerLostError, UserError
 from sharder.engine import run_local
 
 
@@ -52,6 +53,15 @@ def test_an_error_stops_what_is_under_way_and_begins_nothing_more(tmp_path: Path
     # The worker that failed may have taken one more before it was told.
     assert 1 <= len(begun) <= 2
     assert cleaned == begun
+
+
+def kill_itself(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_told_of() -> None:
+    with pytest.raises(PeerLostError, match=r"a worker process was killed, .* fewer --workers"):
+        list(run_local(kill_itself, range(2), 2))
 
 
 @pytest.mark.parametrize("workers", [0, -1])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from replai.core.annotations import Annotations, read_annotations
+from replai.core.errors import NotFoundError, UserError
 from replai.core.index import open_index
 from replai.core.record import SampleRecord
 from replai.media.audio import SoundRequest
@@ -20,9 +23,9 @@ from replai.media.decode import read_views
 from sharder import pack as pack_module
 from sharder import part as part_module
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
-from sharder.engine import LocalEngine
+from sharder.engine import Engine, LocalEngine
 from sharder.pack import pack
-from sharder.part import make_shard
+from sharder.part import Part, make_shard
 from sharder.plan import PackConfig
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
@@ -30,6 +33,9 @@ from sharder.timestamps import read_moments
 from tests.replai.media.synthetic import CHIRP_RATE_HZ, chirp_lag_seconds, encoded
 from tests.sharder.command import files_below
 from tests.sharder.conftest import CHIRPS, LENGTHS, RECIPE, Run
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 CONFIG = PackConfig(
     samples_per_shard=3, segments=SegmentConfig(core_seconds=2.0, margin_seconds=0.5)
@@ -49,6 +55,7 @@ def pack_all(
     profile: Profile = SMALL,
     workers: int = 1,
     annotations: Annotations | None = None,
+    engine: Engine | None = None,
 ) -> None:
     pack(
         find_sources([str(videos)], with_audio_files=False),
@@ -57,7 +64,7 @@ def pack_all(
         str(root),
         profile,
         CONFIG,
-        LocalEngine(workers),
+        engine or LocalEngine(workers),
         "the command",
     )
 
@@ -271,3 +278,31 @@ def test_ids_that_look_alike_have_keys_of_their_own(
     assert sorted(record.video_id for record, _ in found.values()) == sorted(names)
     assert all(key.isascii() and not set(key) & set(" .:/") for key in found)
     assert all(len(record.moments) == 1 for record, _ in found.values())
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """An engine whose machine has another folder where `root` is."""
+
+    root: Path
+    workers: int = 1
+
+    def map(self, function: Callable[[A], B], inputs: Sequence[A]) -> Iterator[B]:
+        for result in map(function, inputs):
+            if isinstance(result, Part):
+                (self.root / result.tar_name).unlink()
+            yield result
+
+
+def test_shards_that_are_made_elsewhere_are_noticed(
+    videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    with pytest.raises(UserError, match=f"was made, but is not below {root}; give a URL"):
+        pack_all(videos, moments, root, engine=Elsewhere(root))
+
+
+def test_a_machine_that_does_not_see_the_root_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=f"no such file, folder or bucket: {tmp_path}/root"):
+        make_shard(("train-000000", ()), str(tmp_path / "root"), SMALL)
+    assert not list(tmp_path.iterdir())
