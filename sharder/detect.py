@@ -1,11 +1,15 @@
-"""`sharder detect`: sources → moments.parquet."""
+"""`sharder detect`: sources → moments.parquet.
+
+What was found in each source is kept beside the output until that is written (detected.py): a
+rerun of the same command continues where the last one stopped.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -13,48 +17,95 @@ from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
-from replai.core.record import Moment
 from replai.media.audio import sound_blocks
 from replai.media.container import open_media
+from sharder.detected import (
+    LOCK_NAME,
+    Detected,
+    keeping,
+    key_of,
+    parts_folder,
+    read_parts,
+    remove_parts,
+)
 from sharder.detectors import Config, detector_of
 from sharder.engine import Engine
+from sharder.lock import only_one
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.sources import Source
 from sharder.timestamps import job_of, write_moments
 
 
-@dataclass(frozen=True)
-class Detected:
-    """What was found in one source; `problem` is set where nothing could be."""
-
-    source: Source
-    heard_seconds: float
-    moments: tuple[Moment, ...]
-    problem: str = ""
-
-
 def detect(
     sources: Sequence[Source], output: str, config: Config, engine: Engine, overwrite: bool
 ) -> None:
-    """Writes the moments of all `sources` to `output` (Parquet).
+    """Writes the moments of all `sources` to `output` (Parquet), or continues to.
 
     Sources without sound, and unreadable ones found in a folder, are counted and named. Raises
-    UserError, having written nothing, if `output` is there already from another job, if a
-    source named by the user is no media, and if no moment is found anywhere.
+    UserError, without `output`, if that is there already from another job or is being made by
+    another process, if a source named by the user is no media, and if no moment is found
+    anywhere.
     """
-    job = _job(sources, config)
-    if storage.exists(output) and not overwrite:
-        if job_of(output) == job:
-            console.print(f"{output} is already there, from the same sources; nothing to do")
+    sizes = [storage.file_size(source.url) for source in sources]
+    job, parts = _job(sources, sizes, config), parts_folder(output)
+    alone = partial(only_one, output, storage.join(parts, LOCK_NAME), "detect")
+    if not overwrite and _is_done(output, job):
+        if storage.is_folder(parts):  # as one that was killed at its very end leaves it
+            with alone():
+                remove_parts(parts)
+        console.print(f"{output} is already there, from the same sources; nothing to do")
+        return
+    keys = {
+        key_of(source, size, config): source for source, size in zip(sources, sizes, strict=True)
+    }
+    with alone() as check_lock:
+        if not overwrite and _is_done(output, job):
+            console.print(f"{output} was finished meanwhile, from the same sources")
             return
-        raise UserError(f"{output} exists; give another -o, or --overwrite")
-    work = partial(detect_in_source, config=config)
-    results = with_progress(engine.map(work, sources), len(sources), "detect")
-    found = sorted(results, key=lambda detected: detected.source.video_id)
+        found = _all_found(keys, parts, config, engine, check_lock)
+        check_lock()
+        if any(detected.moments for detected in found):
+            write_moments(output, {d.source.video_id: d.moments for d in found if d.moments}, job)
+        remove_parts(parts)
     _refuse_nothing(found)
     name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")
-    write_moments(output, {d.source.video_id: d.moments for d in found if d.moments}, job)
     _summarise(found, output)
+
+
+def _is_done(output: str, job: str) -> bool:
+    """Whether `job` has written `output`. Raises UserError if another one has."""
+    if not storage.exists(output):
+        return False
+    if job_of(output) != job:
+        raise UserError(f"{output} exists; give another -o, or --overwrite")
+    return True
+
+
+def _all_found(
+    keys: dict[str, Source],
+    parts: str,
+    config: Config,
+    engine: Engine,
+    check_lock: Callable[[], None],
+) -> list[Detected]:
+    """What is in each source, by video id; what an earlier run has kept is not heard again."""
+    found = read_parts(parts, keys)
+    if found:
+        console.print(f"{len(found)} of {len(keys)} sources are already heard")
+    todo = [(key, source) for key, source in keys.items() if key not in found]
+    work = partial(_detect_one, config=config)
+    heard = with_progress(engine.map(work, todo), len(todo), "detect") if todo else ()
+    with keeping(parts) as keep:
+        for key, detected in heard:
+            check_lock()
+            keep(key, detected)
+            found[key] = detected
+    return sorted(found.values(), key=lambda detected: detected.source.video_id)
+
+
+def _detect_one(task: tuple[str, Source], config: Config) -> tuple[str, Detected]:
+    key, source = task
+    return key, detect_in_source(source, config)
 
 
 def detect_in_source(source: Source, config: Config) -> Detected:
@@ -88,8 +139,8 @@ def _listened_to(source: Source, config: Config) -> Detected:
         return Detected(source, num_samples / detector.sample_rate_hz, tuple(moments))
 
 
-def _job(sources: Sequence[Source], config: Config) -> str:
-    files = [(source.video_id, source.url, storage.file_size(source.url)) for source in sources]
+def _job(sources: Sequence[Source], sizes: Sequence[int], config: Config) -> str:
+    files = [(one.video_id, one.url, size) for one, size in zip(sources, sizes, strict=True)]
     return hashlib.sha256(json.dumps([files, asdict(config)]).encode()).hexdigest()
 
 

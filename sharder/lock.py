@@ -1,8 +1,8 @@
-"""One pack at a time on a root.
+"""One pack at a time on a root, one detect at a time on an output.
 
 On this machine's disks a lock of the system's, which ends with its process, however that ends. On
 other stores an object that only one can create, and whose owner changes it every few seconds: one
-that stays as it is for half a minute belongs to a pack that died, and is taken over.
+that stays as it is for half a minute belongs to a run that died, and is taken over.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -30,21 +30,25 @@ DEAD_AFTER_SECONDS = 30.0
 
 
 @contextmanager
-def only_one(root: str) -> Iterator[Callable[[], None]]:
-    """Holds the lock of `root`; yields what raises UserError once it is lost to another.
+def only_one(target: str, url: str = "", work: str = "pack") -> Iterator[Callable[[], None]]:
+    """Holds the lock at `url` (of the root `target`, if not said) while `work` is done on `target`.
 
-    Raises UserError if another pack holds it.
+    Yields what raises UserError once the lock is lost to another. Raises UserError if another
+    holds it.
     """
-    if storage.is_local(root):
-        with storage.naming_store_errors(root):
-            path, file = _locked(root, storage.local_path(storage.join(root, LOCK_NAME)))
+    url = url or storage.join(target, LOCK_NAME)
+    if storage.is_local(target):
+        with storage.naming_store_errors(target):
+            path = storage.local_path(url)
+            missing = [folder for folder in path.parents if not folder.exists()]
+            file = _locked(path, target, work)
         try:
             yield lambda: None
         finally:
-            _remove(path)
+            _remove(path, missing)
             file.close()
         return
-    lease = Lease(root)
+    lease = Lease(target, url, work)
     lease.acquire()
     try:
         yield lease.check
@@ -52,7 +56,7 @@ def only_one(root: str) -> Iterator[Callable[[], None]]:
         lease.release()
 
 
-def _locked(root: str, path: Path) -> tuple[Path, IO[str]]:
+def _locked(path: Path, target: str, work: str) -> IO[str]:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
@@ -62,28 +66,28 @@ def _locked(root: str, path: Path) -> tuple[Path, IO[str]]:
             file.seek(0)
             owner = file.read()
             file.close()
-            raise _taken(root, owner) from None
+            raise _taken(target, work, owner) from None
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
             file.truncate(0)
             file.write(_owner())
             file.flush()
-            return path, file
+            return file
         file.close()  # the file that its last owner has just removed
 
 
-def _remove(path: Path) -> None:
-    """Takes the lock file away, and the folders that only it was in."""
+def _remove(path: Path, missing: Sequence[Path]) -> None:
+    """Takes the lock file away, its folder, and those that were made for it, if they are empty."""
     with suppress(OSError):
         path.unlink()
-        path.parent.rmdir()
-        path.parent.parent.rmdir()
+        for folder in dict.fromkeys([path.parent, *missing]):
+            folder.rmdir()
 
 
 class Lease:
-    """The lock of a root on a store that knows no locks. Clocks of machines need not agree."""
+    """The lock at `url` on a store that knows no locks. Clocks of machines need not agree."""
 
-    def __init__(self, root: str) -> None:
-        self.root, self.url = root, storage.join(root, LOCK_NAME)
+    def __init__(self, target: str, url: str = "", work: str = "pack") -> None:
+        self.target, self.url, self.work = target, url or storage.join(target, LOCK_NAME), work
         self._id, self._beats, self._lost = uuid.uuid4().hex, 0, False
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="lease", daemon=True)
@@ -103,7 +107,7 @@ class Lease:
     def check(self) -> None:
         """Raises UserError if the lock was lost."""
         if self._lost:
-            raise UserError(f"another pack has taken over {self.root}; this one stops")
+            raise UserError(f"another {self.work} has taken over {self.target}; this one stops")
 
     def release(self) -> None:
         """Gives the lock back."""
@@ -118,7 +122,7 @@ class Lease:
         if seen is None:
             return False
         console.print(
-            f"{self.root} is locked by {json.loads(seen)['owner']}; waiting "
+            f"{self.target} is locked by {json.loads(seen)['owner']}; waiting "
             f"{DEAD_AFTER_SECONDS:g} s to see whether that is still at work"
         )
         until = time.monotonic() + DEAD_AFTER_SECONDS
@@ -128,7 +132,7 @@ class Lease:
             if now is None:
                 return False
             if now != seen:
-                raise _taken(self.root, json.loads(now)["owner"])
+                raise _taken(self.target, self.work, json.loads(now)["owner"])
         return True
 
     def _beat_on(self) -> None:
@@ -161,5 +165,7 @@ def _owner() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def _taken(root: str, owner: str) -> UserError:
-    return UserError(f"another pack is at work on {root} ({owner or 'just started'}); wait for it")
+def _taken(target: str, work: str, owner: str) -> UserError:
+    return UserError(
+        f"another {work} is at work on {target} ({owner or 'just started'}); wait for it"
+    )

@@ -119,7 +119,7 @@ def test_ctrl_c_in_detect(videos: Path, tmp_path: Path) -> None:
     wait_until(process, lambda: processes_of_group(process.pid) >= 5)
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "moments.parquet").exists()
     assert_no_temporary_files(tmp_path)
 
 

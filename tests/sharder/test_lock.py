@@ -115,3 +115,16 @@ def test_a_root_in_a_bucket_is_packed_and_added_to(
     assert pack("b", "--append").code == 0
     assert open_index(f"{bucket}/root").header.num_samples == 2 + 3
     assert not [url for url in storage.list_files(f"{bucket}/root") if "/parts/" in url]
+
+
+@pytest.mark.usefixtures("quick")
+def test_moments_in_a_bucket_are_made_by_one_detect_at_a_time(
+    run: Run, bucket: str, videos: Path
+) -> None:
+    output = f"{bucket}/detected/m.parquet"
+    command = ("detect", videos / "c.mp4", "-o", output)
+    with only_one(output, f"{output}.parts/lock", "detect"):
+        refused = run(*command)
+    assert refused.code == 2 and f"another detect is at work on {output}" in refused.text
+    assert run(*command).code == 0
+    assert storage.list_files(f"{bucket}/detected") == [output]
