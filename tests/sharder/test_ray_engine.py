@@ -17,10 +17,10 @@ from typing import BinaryIO
 import pytest
 
 from replai.core import storage
+from replai.core.annotations import Annotations
 from replai.core.errors import SampleError, UserError
 from replai.core.timeline import Span
 from sharder import cli
-from sharder.annotations import Annotations
 from sharder.encode import TranscodeProfile
 from sharder.encoded import EncodedSegment
 from sharder.engine import Engine, LocalEngine, open_ray
