@@ -22,7 +22,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.timeline import Span
 from sharder import cli
 from sharder.encode import TranscodeProfile
-from sharder.encoded import EncodedSegment
+from sharder.encoded import EncodedSegment, Size
 from sharder.engine import Engine, LocalEngine, open_ray
 from sharder.pack import pack
 from sharder.plan import PackConfig
@@ -100,12 +100,12 @@ class Killing(TranscodeProfile):
 
     marker: str
 
-    def encode(self, file: BinaryIO, span: Span) -> EncodedSegment:
+    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
         """See Profile."""
         if span.start_seconds > 2 and not Path(self.marker).exists():
             Path(self.marker).touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().encode(file, span)
+        return super().encode(file, span, size)
 
 
 def pack_into(
