@@ -19,7 +19,7 @@ from replai.training.ranks import Ranks
 from replai.training.stepper import Stepper
 from tests.replai.objectives.small import NUM_ITEMS, small_batch, small_config, small_rows
 
-ALONE = Ranks(0, 1, torch.device("cpu"))
+CPU = torch.device("cpu")
 MOMENTS = 6
 OPTIM = OptimConfig(learning_rate=0.05, clip_norm=1.0)
 
@@ -29,6 +29,7 @@ def stepper(
     optim: OptimConfig = OPTIM,
     norm: Norm = "group",
     name: str = "replai",
+    device: torch.device = CPU,
 ) -> Stepper:
     encoders = EncodersConfig(
         video=VideoEncoderConfig(width=2, blocks=(1, 1, 1, 1), norm=norm),
@@ -36,7 +37,8 @@ def stepper(
     )
     learner = Learner(encoders, small_config(name=name), seed=0)
     learner.objective.prepare(NUM_ITEMS, seed=0)
-    return Stepper(learner, compute or ComputeConfig(), optim, ALONE, num_steps=10)
+    ranks = Ranks(0, 1, device)
+    return Stepper(learner, compute or ComputeConfig(), optim, ranks, num_steps=10)
 
 
 def losses(steps: Stepper, count: int = 2) -> Tensor:
@@ -109,6 +111,22 @@ def test_a_step_never_waits_for_its_results(name: str) -> None:
     with Waits() as waits:
         steps.is_finite()
     assert waits.found == ["aten._local_scalar_dense.default"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("name", ["replai", "avid"])
+def test_a_step_on_a_gpu_never_waits(name: str) -> None:
+    device = torch.device("cuda")
+    steps = stepper(optim=replace(OPTIM, average_decay=0.9), norm="batch", name=name, device=device)
+    views = {name: view.to(device) for name, view in small_batch(MOMENTS).items()}
+    rows = replace(small_rows(MOMENTS), items=small_rows(MOMENTS).items.to(device))
+    steps(views, rows)  # kernels are chosen
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        steps(views, rows)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert steps.is_finite()
 
 
 def test_a_step_draws_nothing_from_torchs_generator() -> None:
