@@ -67,7 +67,7 @@ def write_row(directory: Path, step: int, epoch: int, moments: dict[str, Tensor]
     """Adds what `ObjectiveOutput.moments` of the first rank says; drops rows of later steps."""
     kept = [row for row in _read_rows(directory / ROWS_NAME) if row["step"] < step]
     values = {
-        name: np.asarray(value[:NUM_MOMENTS].double().cpu()).round(DIGITS)[..., :NUM_MOMENTS]
+        name: np.asarray(_first_moments(value).double().cpu()).round(DIGITS)
         for name, value in moments.items()
     }
     row = {"step": step, "epoch": epoch, **{name: v.tolist() for name, v in values.items()}}
@@ -91,6 +91,12 @@ def _frames(view: Tensor) -> NDArray[np.uint8]:
     chosen = np.linspace(0, view.shape[2] - 1, NUM_FRAMES).round().astype(int)
     frames: NDArray[np.uint8] = view[:, :, chosen].permute(0, 2, 3, 4, 1).numpy()
     return frames
+
+
+def _first_moments(values: Tensor) -> Tensor:
+    """The first K of [B], or K x K of [B, N]: the first rank's samples are the first of all."""
+    first = values[:NUM_MOMENTS]
+    return first[:, : len(first)] if first.ndim > 1 else first
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

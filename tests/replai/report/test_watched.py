@@ -71,6 +71,13 @@ def test_a_run_that_goes_back_drops_later_rows(tmp_path: Path) -> None:
     assert rows[1][FORWARD] == pytest.approx([0.2] * 16)
 
 
+def test_sounds_of_other_ranks_are_left_out(tmp_path: Path) -> None:
+    """Of two ranks with two moments each the first one has the frames and sounds of its own."""
+    write_row(tmp_path, 1, 1, {SIMILAR: torch.arange(8.0).reshape(2, 4)})
+    (row,) = [json.loads(line) for line in (tmp_path / "examples.jsonl").read_text().splitlines()]
+    assert row[SIMILAR] == [[0, 1], [4, 5]]
+
+
 def test_nothing_is_there_before_the_first_validation(tmp_path: Path) -> None:
     assert read_examples(tmp_path) is None
     with pytest.raises(UserError, match="no such file"):
