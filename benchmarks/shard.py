@@ -12,8 +12,8 @@ transcode_over_bare   `sharder pack`: CPU time, the job's own included, over sha
 local_speedup_2       wall time of `sharder pack` by one process over that by two, start included
 ray_speedup_2         the same with `--engine ray`, where that is there
 machine_speedup_2     the most that could be: two bare loops one after the other, over both at once
-pack_worker_peak_mb   resident memory, at its peak, of a process that packs a source of 2 h: the
-                      larger of both profiles; of the transcoded one 24 segments, over all of it
+pack_worker_peak_mb   resident memory, at its peak, of a process that plans a source of 2 h and
+                      packs 24 segments from all over it; the larger of both profiles
 *_cpu_over_video      CPU seconds of packing a second of video; *_core_hours: for Ego4D's 3,670 h
 
 `--only` takes some of: copy, copy-cpu, transcode, speedup, memory.

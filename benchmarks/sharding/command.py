@@ -68,7 +68,7 @@ def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[s
         raw["speedup: wall seconds"] = times
     if "memory" in arguments.only:
         (long,) = long_files(data, data / "long", LONG_SECONDS, 1)
-        found_peaks = peaks(long, LONG_SECONDS, scratch)
+        found_peaks = peaks(long, scratch)
         figures["pack_worker_peak_mb"] = max(found_peaks.values())
         raw["memory: MB at the peak"] = found_peaks
     return {

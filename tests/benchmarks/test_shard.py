@@ -1,0 +1,46 @@
+"""The arithmetic of benchmarks/shard.py, and that its bare loop makes what a pack makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.sharding import bare as bare_module
+from benchmarks.sharding.copying import copied_figures, cpu_figures
+from benchmarks.sharding.transcoding import bare_figures, speedup_figures
+from replai.core.timeline import Span
+from replai.media.probe import probe
+from sharder.encode import TranscodeProfile
+from tests.replai.media.synthetic import Recipe, encoded
+
+
+def test_ratios_are_taken_within_a_round_then_the_median() -> None:
+    times = {"pack": [2.0, 3.0, 9.0], "bare": [2.0, 2.0, 3.0], "cp": [1.0, 1.0, 1.0]}
+    found = bare_figures(times, video_seconds=30.0)
+    assert found["transcode_over_bare"] == 1.5
+    assert found["transcode_core_hours"] == pytest.approx(3.0 / 30 * 3670)
+    assert cpu_figures(times, 30.0)["copy_cpu_over_cp"] == 3.0
+    walls = {
+        name: [{"wall_seconds": seconds} for seconds in times[name]] for name in ("pack", "cp")
+    }
+    assert copied_figures(walls) == {"copy_over_cp": 3.0}
+
+
+def test_speedups_are_of_each_engine() -> None:
+    times = {"local 1": [4.0, 6.0], "local 2": [2.0, 3.0], "ray 1": [3.0, 3.0], "ray 2": [2.0, 2.0]}
+    assert speedup_figures(times) == {"local_speedup_2": 2.0, "ray_speedup_2": 1.5}
+
+
+def test_the_bare_loop_makes_the_same_pictures_and_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, profile, span = tmp_path / "a.mp4", TranscodeProfile(), Span(0.7, 2.2)
+    path.write_bytes(encoded(Recipe(b_frames=2, audio_rate_hz=48000)))
+    with path.open("rb") as file:
+        ours = profile.encode(file, span)
+    kept: list[bytes] = []
+    monkeypatch.setattr(bare_module, "len", lambda data: kept.append(data) or 0, raising=False)
+    bare_module._segment(str(path), span, profile)
+    assert probe(kept[0]).video == ours.video and probe(kept[0]).audio == ours.audio
+    assert len(kept[0]) == pytest.approx(len(ours.media), rel=0.05)
