@@ -52,7 +52,9 @@ def key_of(source: Source, size: int, config: Config) -> str:
 def read_parts(folder: str, sources: dict[str, Source]) -> dict[str, Detected]:
     """What is kept in `folder` of `sources` (by key); a part torn by a power cut counts as none."""
     found: dict[str, Detected] = {}
-    for url in _parts(folder):
+    for url in _files(folder):
+        if not url.endswith(".json"):
+            continue
         try:
             stored = json.loads(storage.read_bytes(url))
             known = sources.keys() & stored.keys()
@@ -63,8 +65,9 @@ def read_parts(folder: str, sources: dict[str, Source]) -> dict[str, Detected]:
 
 
 def remove_parts(folder: str) -> None:
-    """Takes away all that is kept in `folder`."""
-    storage.remove_files(_parts(folder))
+    """Takes away all that is kept in `folder`, and what a kill has left half written."""
+    lock = f"/{LOCK_NAME}"
+    storage.remove_files([url for url in _files(folder) if not url.endswith(lock)])
 
 
 @contextmanager
@@ -121,7 +124,5 @@ def _restored(source: Source, stored: dict[str, Any]) -> Detected:
     return Detected(source, stored["heard_seconds"], moments, stored["problem"])
 
 
-def _parts(folder: str) -> list[str]:
-    if not storage.is_folder(folder):
-        return []
-    return [url for url in storage.list_files(folder) if url.endswith(".json")]
+def _files(folder: str) -> list[str]:
+    return storage.list_files(folder) if storage.is_folder(folder) else []

@@ -167,7 +167,8 @@ def test_a_torn_part_counts_as_none(
     whole = list((folder / "out" / "m.parquet.parts").glob("*.json"))
     for part, data in zip(whole, (b"", b"[1]", b'{"a"'), strict=False):
         part.write_bytes(data)
-    (folder / "out" / "m.parquet.parts" / "x.json").write_bytes(b"\xff")
+    for name in ("x.json", ".y.json.123.tmp"):
+        (folder / "out" / "m.parquet.parts" / name).write_bytes(b"\xff")
     heard.clear()
     detect(sources_of(folder), output, CONFIG, LocalEngine(1), False)
     assert set(NAMES[3:]) <= set(heard)
