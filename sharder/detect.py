@@ -28,7 +28,7 @@ from sharder.detected import (
     read_parts,
     remove_parts,
 )
-from sharder.detectors import Config, detector_of
+from sharder.detectors import Config, detector_of, terms_of
 from sharder.engine import Engine
 from sharder.lock import only_one
 from sharder.report import Skipped, console, name_skipped, with_progress
@@ -65,7 +65,7 @@ def detect(
         found = _all_found(keys, parts, config, engine, check_lock)
         check_lock()
         if any(detected.moments for detected in found):
-            write_moments(output, {d.source.video_id: d.moments for d in found if d.moments}, job)
+            _write(output, found, job, config)
         remove_parts(parts)
     _refuse_nothing(found)
     name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")
@@ -137,6 +137,11 @@ def _listened_to(source: Source, config: Config) -> Detected:
 
         moments = detector.moments(detector.curve(blocks()))
         return Detected(source, num_samples / detector.sample_rate_hz, tuple(moments))
+
+
+def _write(output: str, found: Sequence[Detected], job: str, config: Config) -> None:
+    moments = {detected.source.video_id: detected.moments for detected in found if detected.moments}
+    write_moments(output, moments, job, repr(config), terms_of(config).short_unit)
 
 
 def _job(sources: Sequence[Source], sizes: Sequence[int], config: Config) -> str:

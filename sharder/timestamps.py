@@ -24,11 +24,21 @@ from replai.core.video_ids import normal_id
 SCHEMA = pa.schema(
     [("video_id", pa.string()), ("seconds", pa.float64()), ("prominence", pa.float64())]
 )
-JOB_KEY = b"sharder.job"
+JOB_KEY, DETECTOR_KEY, UNIT_KEY = b"sharder.job", b"sharder.detector", b"sharder.unit"
 
 
-def write_moments(url: str, moments: Mapping[str, Sequence[Moment]], job: str) -> None:
-    """Writes the moments of each video id as Parquet; `job` says what they were made from."""
+def write_moments(
+    url: str,
+    moments: Mapping[str, Sequence[Moment]],
+    job: str,
+    detector: str = "",
+    unit: str = "",
+) -> None:
+    """Writes the moments of each video id as Parquet.
+
+    Its metadata say what they were made from (`job`), by which `detector` (with its settings),
+    and the `unit` of their prominences.
+    """
     rows = [(video_id, moment) for video_id in sorted(moments) for moment in moments[video_id]]
     table = pa.table(
         {
@@ -36,7 +46,7 @@ def write_moments(url: str, moments: Mapping[str, Sequence[Moment]], job: str) -
             "seconds": [moment.seconds for _, moment in rows],
             "prominence": [moment.prominence for _, moment in rows],
         },
-        schema=SCHEMA.with_metadata({JOB_KEY: job.encode()}),
+        schema=SCHEMA.with_metadata({JOB_KEY: job, DETECTOR_KEY: detector, UNIT_KEY: unit}),
     )
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
@@ -89,12 +99,21 @@ def state_changes(annotations: Annotations) -> dict[str, list[Moment]]:
 
 def job_of(url: str) -> str | None:
     """The job that wrote the moments file `url`; None if it is not one of ours."""
+    return _metadata(url, JOB_KEY)
+
+
+def unit_of(url: str) -> str:
+    """The unit of the prominences in the moments file `url`; empty if it does not say."""
+    return _metadata(url, UNIT_KEY) or ""
+
+
+def _metadata(url: str, key: bytes) -> str | None:
     try:
         metadata = pq.read_schema(arrow_file(storage.read_bytes(url))).metadata or {}
     except (pa.ArrowException, OSError):
         return None
-    job = metadata.get(JOB_KEY)
-    return job.decode() if job else None
+    value = metadata.get(key)
+    return value.decode() if value else None
 
 
 def _read_table(url: str) -> pa.Table:

@@ -19,7 +19,7 @@ from sharder.inspect.video_page import video_pages
 from sharder.job import JOB_NAME
 from sharder.report import console
 from sharder.sources import Source, find_sources
-from sharder.timestamps import read_moments
+from sharder.timestamps import read_moments, unit_of
 
 _SIGNED_BYTES = 4096
 """Our name stands within so many bytes of the start of what we write."""
@@ -110,6 +110,7 @@ def _given(source: Source, moments: str, annotations: str) -> Given:
             raise UserError(f"{url} says nothing of the video id {source.video_id!r} ({there})")
     return Given(
         tuple(theirs[source.video_id]) if moments else None,
+        unit_of(moments) if moments else "",
         tuple(check(labels, {source.video_id}, labels.durations).actions.get(source.video_id, ())),
     )
 

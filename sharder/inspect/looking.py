@@ -38,6 +38,8 @@ class Given:
     """What the user brings: moments to show instead of the detector's, and labels."""
 
     moments: tuple[Moment, ...] | None = None
+    unit: str = ""
+    """Of their prominences, if they say it."""
     actions: tuple[Action, ...] = ()
 
 
@@ -52,7 +54,9 @@ class Found:
     """Why there is no hearing."""
     moments: tuple[Moment, ...]
     unit: str
-    """Of their prominences, short; empty where it is not known: of given moments."""
+    """Of their prominences, short; empty where it is not known."""
+    are_given: bool
+    """Whether the moments are the user's, not found here."""
     shown: tuple[Moment, ...]
     """Those that are worth a close look."""
     actions: tuple[Action, ...]
@@ -108,7 +112,8 @@ def _listen(source: Source, given: Given, config: Config, most_shown: int) -> Fo
         hearing=hearing,
         problem=problem,
         moments=moments,
-        unit=terms_of(config).short_unit if given.moments is None else "",
+        unit=terms_of(config).short_unit if given.moments is None else given.unit,
+        are_given=given.moments is not None,
         shown=chosen(moments, most_shown),
         actions=given.actions,
     )

@@ -162,5 +162,5 @@ def _facts(found: Found, config: Config) -> Iterator[tuple[str, object]]:
     yield "moments", len(found.moments)
     if found.actions:
         yield "labelled actions", len(found.actions)
-    if found.unit:
+    if not found.are_given:
         yield "least prominence", f"{config.min_prominence:g} {terms_of(config).unit}"

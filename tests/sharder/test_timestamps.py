@@ -12,7 +12,7 @@ import pytest
 
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.timestamps import job_of, read_moments, write_moments
+from sharder.timestamps import job_of, read_moments, unit_of, write_moments
 
 
 def parquet(path: Path, **columns: Any) -> str:
@@ -31,9 +31,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         "b": [Moment(seconds=0.1 + 0.2, prominence=1.5)],
         "кухня 007": [Moment(seconds=1e-9, prominence=None), Moment(seconds=7.0, prominence=2.0)],
     }
-    write_moments(url, moments, "the job")
+    write_moments(url, moments, "the job", "a detector", "dB")
     assert read_moments(url) == moments
-    assert job_of(url) == "the job"
+    assert (job_of(url), unit_of(url)) == ("the job", "dB")
+    assert pq.read_schema(url).metadata[b"sharder.detector"] == b"a detector"
 
 
 def test_the_same_moments_are_the_same_bytes(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(UserError, match=str(path)):
         read_moments(str(path))
-    assert job_of(str(path)) is None
+    assert (job_of(str(path)), unit_of(str(path))) == (None, "")
 
 
 def test_a_damaged_file_is_an_error_of_one_line(tmp_path: Path) -> None:
