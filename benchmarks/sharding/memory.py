@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.sharding.packing import plan_of, run
+from benchmarks.sharding.packing import plan_of
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.part import PARTS_NAME, make_shard
 from sharder.plan import PackConfig
+from tools.environment import HOME
 
 SEGMENTS = 24
 PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": TranscodeProfile()}
@@ -16,8 +19,14 @@ PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": TranscodePro
 
 def peaks(path: Path, folder: Path) -> dict[str, float]:
     """Resident MB at the peak, by profile; each in a process of its own."""
-    script = [sys.executable, "-m", "benchmarks.sharding.memory", str(path)]
-    return {name: run([*script, name, str(folder / name)]).peak_mb for name in PROFILES}
+    return {name: _peak_of(str(path), name, str(folder / name)) for name in PROFILES}
+
+
+def _peak_of(*arguments: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.sharding.memory", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(HOME)}
+    told = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return float(told.stdout)
 
 
 def make_some(path: Path, profile: Profile, root: Path) -> None:
@@ -30,5 +39,11 @@ def make_some(path: Path, profile: Profile, root: Path) -> None:
     make_shard(("train-000000", chosen), str(root), profile)
 
 
+def peak_mb() -> float:
+    """Of this process, resident. `ru_maxrss` would count from what its parent had."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
+
+
 if __name__ == "__main__":
     make_some(Path(sys.argv[1]), PROFILES[sys.argv[2]], Path(sys.argv[3]))
+    print(peak_mb())

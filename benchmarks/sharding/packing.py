@@ -29,7 +29,6 @@ class Taken:
 
     wall_seconds: float
     cpu_seconds: float
-    peak_mb: float
 
 
 def moments_of(files: Sequence[Path], seconds: float, folder: Path) -> Path:
@@ -69,7 +68,7 @@ def run(command: Sequence[str]) -> Taken:
     wall = time.perf_counter() - started
     if process.returncode:
         raise RuntimeError(f"{command[2:5]} ended with {process.returncode}")
-    return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+    return Taken(wall, usage.ru_utime + usage.ru_stime)
 
 
 def pack_here(files: Sequence[Path], root: Path, profile: Profile) -> float:
