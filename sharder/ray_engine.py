@@ -152,9 +152,8 @@ def _connect(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
         ray.init(address, logging_level=logging.CRITICAL, log_to_driver=False)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"no Ray cluster can be used at {address} ({reason}); start one with "
+            f"no Ray cluster can be used at {address} ({_first_line(error)}); start one with "
             f"`ray start --head`, join it from this machine with `ray start --address=HOST:PORT`, "
             "or leave out --ray-address to start one here"
         ) from None
@@ -165,8 +164,11 @@ def _result(ref: Any) -> Any:
     try:
         return ray.get(ref)
     except RayTaskError as error:
-        if isinstance(error.cause, RayError):
-            raise
+        if "No module named" in str(error.cause):
+            raise UserError(
+                f"a node of the Ray cluster lacks what is installed here "
+                f"({_first_line(error.cause)}); install the same on every node"
+            ) from None
         raise error.cause from error
     except (WorkerCrashedError, OutOfMemoryError) as error:
         raise PeerLostError(
@@ -174,8 +176,13 @@ def _result(ref: Any) -> Any:
             "runs out; run the same command again, with fewer --workers"
         ) from error
     except RayError as error:
-        first = str(error).strip().splitlines()[0]
-        raise PeerLostError(f"Ray lost a task ({first}); run the same command again") from error
+        raise PeerLostError(
+            f"Ray lost a task ({_first_line(error)}); run the same command again"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _tell_if_too_small() -> None:
