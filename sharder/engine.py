@@ -86,7 +86,7 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
     context.set_forkserver_preload([name for name in sys.modules if name.startswith("sharder.")])
     pool = ProcessPoolExecutor(min(workers, len(inputs)), mp_context=context, initializer=_begin)
     try:
-        with _ctrl_c_waiting():
+        with ctrl_c_waiting():
             futures = [pool.submit(partial(_work, function), item) for item in inputs]
         for future in as_completed(futures):
             yield future.result()
@@ -104,7 +104,7 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
 
 
 @contextmanager
-def _ctrl_c_waiting() -> Iterator[None]:
+def ctrl_c_waiting() -> Iterator[None]:
     """Ctrl-C waits until the end; processes that are started here never see one."""
     resource_tracker.ensure_running()  # now: when it starts, it lets Ctrl-C through again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

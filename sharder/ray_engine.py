@@ -25,6 +25,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
 from replai.core.errors import PeerLostError, UserError
+from sharder.engine import ctrl_c_waiting
 from sharder.ray_task import Home, versions, work
 from sharder.report import console
 
@@ -128,7 +129,7 @@ class RayEngine:
             self._open.callback(shutil.rmtree, one, ignore_errors=True)
         self._open.callback(ray.shutdown, wait_for_processes=True)
         token = os.environ.get("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        with _environment(TMPDIR=scratch, RAY_AUTH_TOKEN=token):
+        with _environment(TMPDIR=scratch, RAY_AUTH_TOKEN=token), ctrl_c_waiting():
             ray.init(
                 "local",
                 num_cpus=self._asked or os.cpu_count(),

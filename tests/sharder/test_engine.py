@@ -75,8 +75,8 @@ def test_ctrl_c_waits_while_workers_start() -> None:
     code = (
         "import signal\n"
         "from multiprocessing import resource_tracker\n"
-        "from sharder.engine import _ctrl_c_waiting\n"
-        "with _ctrl_c_waiting():\n"
+        "from sharder.engine import ctrl_c_waiting\n"
+        "with ctrl_c_waiting():\n"
         "    resource_tracker.ensure_running()\n"
         "    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     )
