@@ -73,7 +73,7 @@ def refuse_others(
             f"{root} is another job's dataset (made by: {made_by}); give another --out, or "
             "--append to add to it"
         )
-    if contents is None and theirs is None and _holds_something(root):
+    if contents is None and theirs is None and _is_foreign(root, standing):
         raise UserError(f"{root} exists and is no dataset of ours; give another --out")
 
 
@@ -117,7 +117,10 @@ def _given_up(root: str, standing: Standing) -> list[str]:
     ]
 
 
-def _holds_something(root: str) -> bool:
-    return storage.is_folder(root) and any(
-        not url.endswith(LOCK_NAME) for url in storage.list_files(root)
+def _is_foreign(root: str, standing: Standing) -> bool:
+    """Whether `root` holds something, and no pack has begun on it since `standing` was read."""
+    own = tuple(PurePosixPath(name).name for name in (LOCK_NAME, JOB_NAME))
+    holds_something = storage.is_folder(root) and any(
+        not any(name in PurePosixPath(url).name for name in own) for url in storage.list_files(root)
     )
+    return holds_something and read_standing(root) == standing

@@ -1,6 +1,10 @@
 """Fixtures for all tests."""
 
+import os
 from pathlib import Path
+
+# On a loaded machine torch's threads wait for each other: up to 30 times the CPU.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings

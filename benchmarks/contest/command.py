@@ -103,6 +103,7 @@ def jobs(data: Data, cache: Path) -> list[Job]:
         job("ours", "ours_cached", ours[1], caches=True),
         job("ours", "ours_s3", ours[1]),
         replace(job("ours", "ours_s3_s3fs", ours[1]), s3_client="s3fs"),
+        replace(job("ours", "ours_s3_unit4", ours[1]), read_unit=4),
     ]
     for peer, module in CONTESTANTS.items():
         local, remote = data.local[FORMATS[peer]], data.s3[FORMATS[peer]]

@@ -15,7 +15,8 @@ beside MosaicML streaming and LitData, which always cache.
     PEER_ratio             ours over the peer, over S3; PEER_local_ratio: on the local disk
     local_over_decode, cached_over_decode    ours over bare decode, later epochs, moments/s
     s3_over_decode         the same without a disk cache, per CPU second of ours: the server shares
-                           the cores; `_wall`: moments/s; `_s3fs`: with that S3 client
+                           the cores; `_wall`: moments/s; `_s3fs`: with that S3 client;
+                           `_unit4`: four neighbours a GET
     *_over_handed          the same over decode whose batches torch's DataLoader hands over, as do
                            the peers
     first_batch_seconds    from the start of the process, over S3, caches empty
@@ -94,7 +95,8 @@ def _over_decode(rounds: Sequence[Round]) -> dict[str, float]:
         found[f"{key}_over_handed_cpu"] = ratio(
             rounds, name, "decode_handed", LATER, per_cpu_second
         )
-    for key, name in (("s3_over_decode", "ours_s3"), ("s3_over_decode_s3fs", "ours_s3_s3fs")):
+    for variant in ("", "_s3fs", "_unit4"):
+        key, name = f"s3_over_decode{variant}", f"ours_s3{variant}"
         found[key] = ratio(rounds, name, "decode", LATER, per_cpu_second)
         found[f"{key}_wall"] = ratio(rounds, name, "decode", LATER, per_wall_second)
     return found

@@ -22,6 +22,7 @@ class Job:
     cache: str = ""
     """Local folder that the contestant may cache in. It is emptied before."""
     s3_client: str = "auto"
+    read_unit: int = 1
     """Ours has two."""
     repeats: int = 1
     """How often an epoch goes through the data: a longer epoch, for who resumes in it."""

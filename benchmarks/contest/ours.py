@@ -31,7 +31,10 @@ class Ours:
             batch_size=job.batch_size,
             num_epochs=job.num_epochs + 1,
             config=StreamConfig(
-                num_workers=job.num_workers, cache=cache, s3_client=S3Client(job.s3_client)
+                num_workers=job.num_workers,
+                cache=cache,
+                s3_client=S3Client(job.s3_client),
+                read_unit=job.read_unit,
             ),
         )
         if job.state:

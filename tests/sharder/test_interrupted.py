@@ -111,7 +111,7 @@ def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
 def test_ctrl_c_in_detect(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "in").mkdir()
-    for number in range(600):
+    for number in range(3000):
         (tmp_path / "in" / f"{number}.mp4").hardlink_to(videos / "a.mp4")
     command = ("detect", "in", "-o", "out/moments.parquet", "--workers", "2")
     process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp")

@@ -14,6 +14,7 @@ from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import open_index
 from sharder import lock
+from sharder.job import Job, Standing, begin, refuse_others
 from sharder.lock import LOCK_NAME, Lease, only_one
 from tests.sharder.command import Outcome, files_below, start
 from tests.sharder.conftest import Run
@@ -34,6 +35,16 @@ def test_of_two_packs_started_together_one_wins(
     assert sum(any(words in text for words in late) for text in told) == 1, told
     assert open_index(str(tmp_path / "root")).header.num_samples == 4
     assert not (tmp_path / "root" / "parts").exists()
+
+
+def test_what_another_pack_has_begun_meanwhile_is_not_foreign(tmp_path: Path) -> None:
+    root, unknown, job = str(tmp_path / "root"), Standing(None, None), Job("d" * 64, "sharder pack")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "photo.jpg").touch()
+    with pytest.raises(UserError, match="is no dataset of ours"):
+        refuse_others(root, unknown, job, {}, append=False)
+    begin(root, job, unknown)
+    refuse_others(root, unknown, job, {}, append=False)
 
 
 def test_a_pack_is_refused_while_another_works_and_goes_on_when_that_is_killed(

@@ -28,7 +28,7 @@ from tests.replai.stream.small import CROP, VIEWS
 # torch warns where there are more workers than cores
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
-BATCH, EPOCHS = 4, 2
+BATCH, EPOCHS, READ_UNIT = 4, 2, 4
 
 
 def make_stream(
@@ -52,6 +52,7 @@ def make_stream(
             num_workers=workers,
             megabytes_in_flight=0.2,
             prefetch_batches=1,
+            read_unit=READ_UNIT,
             bad_samples=bad_samples or BadSampleConfig(),
         ),
         **settings,
@@ -154,7 +155,7 @@ def test_items_come_in_the_order_of_the_plan(
 ) -> None:
     index = open_index(str(small_root))
     keys = index.column("key")[index.column("num_moments") >= 1]
-    mix = replace(one_dataset(len(keys)), unit=StreamConfig().read_unit)
+    mix = replace(one_dataset(len(keys)), unit=READ_UNIT)
     for epoch in range(EPOCHS):
         came = [key for batch in expected if batch["epoch"] == epoch for key in batch["keys"]]
         assert came == keys[order(5, epoch, mix)][: len(came)].tolist()
