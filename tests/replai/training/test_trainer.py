@@ -226,7 +226,9 @@ def test_two_ranks_have_the_loss_curve_of_one(small_root: Path, tmp_path: Path) 
     From the weights of another run, which the first rank alone has read.
     """
     one = tiny_run(small_root, tmp_path / "one", num_epochs=1, batch_size=4, encoders=GROUPS)
-    one = replace(one, data=replace(one.data, jitter=JITTER))
+    # Steep losses of so small a model make 1e-4 of a last bit, where a ReLU flips.
+    gentle = replace(one.objective, avc_temperature=1.0, astc_temperature=1.0)
+    one = replace(one, data=replace(one.data, jitter=JITTER), objective=gentle)
     Trainer(replace(one, out=str(tmp_path / "other"), seed=9), ALONE).save()
     one = replace(one, init=InitConfig(checkpoint=str(tmp_path / "other" / CHECKPOINT_NAME)))
     Trainer(one, ALONE).train()
@@ -242,7 +244,7 @@ def test_two_ranks_have_the_loss_curve_of_one(small_root: Path, tmp_path: Path) 
         for name in ("one", "two")
     )
     assert len(expected) >= 3
-    np.testing.assert_allclose(rows, expected, rtol=1e-4)
+    np.testing.assert_allclose(rows, expected, rtol=1e-5)
     for name, value in _weights(tmp_path / "one")["encoders"].items():
         other = _weights(tmp_path / "two")["encoders"][name]
-        torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-6)
