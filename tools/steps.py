@@ -39,14 +39,20 @@ class Steps:
 
 
 def make_dataset(
-    steps: Steps, world: Path, data: str, *, settings: Sequence[str], profile: Sequence[str]
+    steps: Steps,
+    world: Path,
+    data: str,
+    *,
+    settings: Sequence[str],
+    profile: Sequence[str],
+    splits: Sequence[str] = ("train", "test"),
 ) -> None:
-    """A world in the folder `world`, packed to DATA/train and DATA/test at its own detections.
+    """A world in the folder `world`, each split packed to DATA/SPLIT at its own detections.
 
     `settings` are options of `sharder world`, `profile` those of `sharder pack`.
     """
     steps.run("sharder", "world", "-o", str(world), *settings)
-    for split in ("train", "test"):
+    for split in splits:
         moments = str(world.parent / f"{split}-moments.parquet")
         steps.run("sharder", "detect", str(world / split), "-o", moments)
         steps.run(

@@ -1,8 +1,12 @@
-"""`make table1`: the rows of the paper's Table 1 on made-up worlds, each seed a world of its own.
+"""`make table1`: the rows of the paper's Table 1 on made-up worlds, each seed worlds of its own.
 
-For each seed: world → detect → pack → AVID's training, from which all rows but two start → each
-row's training and probe. After each seed table1.json, table1.md and table1.png are written from all
-that is there. Run it again and finished steps are skipped; a run that was broken off continues.
+For each seed: a world of short clips → AVID's training on it, from which all rows but two start; a
+world of untrimmed videos → each row's training and probe there. After each seed table1.json,
+table1.md and table1.png are written from all that is there. Run it again and finished steps are
+skipped; a run that was broken off continues.
+
+The paper's start is AVID's weights from AudioSet: short clips picked for what is heard in them, of
+other places than the videos'. So are the clips here: other rooms and people, and no labels used.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from tools.steps import Steps, make_dataset, train
 
 PRESETS = Path("configs/table1")
 CHECKPOINT, PROBE = "checkpoint.pt", "probe.json"
+PRETRAINING = "pretraining"
+CLIPS_SEED = 10_000
+"""Added to a seed for its world of clips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +39,14 @@ class Preset:
     """Each is a world's and the weights' seed. Recipes are chosen on other seeds than these."""
     ranks: int
     """Processes of a training run."""
+    clips: str
+    """Options of `sharder world` for the short clips that AVID is trained on before the rows."""
+    pack_clips: str
+    """Options of `sharder pack` for them."""
     world: str
-    """Options of `sharder world`."""
+    """Options of `sharder world` for the untrimmed videos of the rows."""
     pack: str
-    """Options of `sharder pack`."""
+    """Options of `sharder pack` for them."""
     pretraining_steps: int
     """Steps of AVID before all rows but Random and scratch."""
     row_steps: int
@@ -66,6 +77,7 @@ ROWS = {
     "wo_astc": Row(overrides=("objective.astc_weight=0",)),
     "wo_moi": Row(overrides=("data.sampling.at=random",)),
     "scratch": Row(from_avid=False),
+    "bare": Row(overrides=("objective.difference_head=false",)),
     "replai": Row(),
 }
 """The trained rows; Random is the encoder that a probe draws beside the trained one."""
@@ -77,7 +89,7 @@ class Seed:
     def __init__(self, steps: Steps, preset: Preset, configs: Path, out: Path, seed: int) -> None:
         self._steps, self._preset, self._configs, self._seed = steps, preset, configs, seed
         self._out = out / f"seed{seed}"
-        self._data = str(self._out / "data")
+        self._clips, self._data = (str(self._out / name) for name in ("clips/data", "data"))
 
     def probed(self, row: str) -> Path:
         """Where the figures of `row` are; those of Random stand beside RepLAI's."""
@@ -87,13 +99,18 @@ class Seed:
         """Makes what is not there yet; yields after each run and its probe."""
         if all(self.probed(row).exists() for row in ROWS):
             return
-        settings = [*shlex.split(self._preset.world), "--seed", str(self._seed)]
+        make_dataset(
+            self._steps, self._out / "clips" / "world", self._clips, splits=["train"],
+            settings=[*shlex.split(self._preset.clips), "--seed", str(CLIPS_SEED + self._seed)],
+            profile=shlex.split(self._preset.pack_clips),
+        )  # fmt: skip
+        self._train(PRETRAINING, Row(config=PRETRAINING, from_avid=False))
+        yield
         make_dataset(
             self._steps, self._out / "world", self._data,
-            settings=settings, profile=shlex.split(self._preset.pack),
+            settings=[*shlex.split(self._preset.world), "--seed", str(self._seed)],
+            profile=shlex.split(self._preset.pack),
         )  # fmt: skip
-        self._train("pretraining", Row(config="avid", from_avid=False))
-        yield
         for name, row in ROWS.items():
             if not self.probed(name).exists():
                 self._train(name, row)
@@ -102,12 +119,13 @@ class Seed:
 
     def _train(self, name: str, row: Row) -> None:
         """Nothing but a look at the checkpoint if the run is at its end."""
-        pretraining = name == "pretraining"
-        steps = self._preset.pretraining_steps if pretraining else self._preset.row_steps
-        start = [f"init.checkpoint={self._out / 'pretraining' / CHECKPOINT}"]
+        steps, root = self._preset.row_steps, self._data
+        if name == PRETRAINING:
+            steps, root = self._preset.pretraining_steps, self._clips
+        start = [f"init.checkpoint={self._out / PRETRAINING / CHECKPOINT}"]
         train(
             self._steps, self._preset.ranks, "--config", str(self._configs / f"{row.config}.yaml"),
-            f"out={self._out / name}", f"seed={self._seed}", f"data.root={self._data}/train",
+            f"out={self._out / name}", f"seed={self._seed}", f"data.root={root}/train",
             f"max_steps={steps}", *(start if row.from_avid else []), *row.overrides,
         )  # fmt: skip
 
@@ -155,7 +173,7 @@ def _claim(out: Path, configs: Path) -> None:
 
 def _write(seeds: Sequence[Seed], preset: Preset, name: str, results: Path, command: str) -> None:
     rows: dict[str, dict[str, list[float]]] = {}
-    for row in table1.PAPER:
+    for row in table1.TABLE:
         found = [json.loads(seed.probed(row).read_text()) for seed in seeds]
         encoder = "random" if row == "random" else "trained"
         rows[row] = {metric: [one[encoder][metric] for one in found] for metric in table1.METRICS}

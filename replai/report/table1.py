@@ -1,4 +1,5 @@
-"""The paper's Table 1 beside ours: seven rows, several seeds, as Markdown and as a picture.
+"""The paper's Table 1 beside ours: its seven rows and one more, several seeds, as Markdown and as a
+picture.
 
 Mittal et al. (NeurIPS 2022), Table 1: a linear probe of verbs and nouns on EPIC-Kitchens-100.
 """
@@ -24,22 +25,24 @@ Rows = Mapping[str, Mapping[str, Sequence[float]]]
 
 
 @dataclass(frozen=True)
-class PaperRow:
-    """A row of the paper: its name and its figures, in the order of METRICS, in percent."""
+class Row:
+    """A row's name, and the paper's figures in the order of METRICS, in percent, if it has it."""
 
     label: str
-    figures: tuple[float, float, float, float]
+    paper: tuple[float, float, float, float] | None
 
 
-PAPER = {
-    "random": PaperRow("Random", (20.38, 4.96, 64.75, 19.83)),
-    "avid": PaperRow("AVID", (26.62, 9.00, 69.79, 25.50)),
-    "wo_avc": PaperRow("w/o AVC", (29.92, 10.46, 70.58, 29.00)),
-    "wo_astc": PaperRow("w/o AStC", (29.29, 9.67, 73.33, 29.54)),
-    "wo_moi": PaperRow("w/o MoI", (28.71, 8.33, 73.17, 27.29)),
-    "scratch": PaperRow("from scratch", (25.75, 8.12, 71.25, 27.29)),
-    "replai": PaperRow("RepLAI", (31.71, 11.25, 73.54, 30.54)),
+TABLE = {
+    "random": Row("Random", (20.38, 4.96, 64.75, 19.83)),
+    "avid": Row("AVID", (26.62, 9.00, 69.79, 25.50)),
+    "wo_avc": Row("w/o AVC", (29.92, 10.46, 70.58, 29.00)),
+    "wo_astc": Row("w/o AStC", (29.29, 9.67, 73.33, 29.54)),
+    "wo_moi": Row("w/o MoI", (28.71, 8.33, 73.17, 27.29)),
+    "scratch": Row("from scratch", (25.75, 8.12, 71.25, 27.29)),
+    "bare": Row("bare difference", None),
+    "replai": Row("RepLAI", (31.71, 11.25, 73.54, 30.54)),
 }
+"""`bare`: state change without the head on the difference, as Eq. 1 is written (docs/method.md)."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,20 @@ def markdown(rows: Rows) -> str:
     titles = [metric.replace("_", " ") for metric in METRICS]
     head = ["row", *titles, "RepLAI − row, verb", "noun", *(f"paper: {t}" for t in titles)]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    lines += [_cells(rows, name) for name in PAPER if name in rows]
+    lines += [_cells(rows, name) for name in TABLE if name in rows]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     return table + "".join(f"\n{_orders(rows, metric)}\n" for metric in METRICS[:2])
 
 
 def _orders(rows: Rows, metric: str) -> str:
-    theirs = {name: [PAPER[name].figures[METRICS.index(metric)]] for name in rows}
-    orders = (in_order(rows, metric), sorted(rows, key=theirs.__getitem__))
-    ours, papers = (" < ".join(PAPER[name].label for name in order) for order in orders)
-    return f"{metric.replace('_', ' ')}: {ours}; the paper's: {papers}"
+    papers = {
+        name: row.paper[METRICS.index(metric)]
+        for name, row in TABLE.items()
+        if row.paper and name in rows
+    }
+    orders = (in_order(rows, metric), sorted(papers, key=papers.__getitem__))
+    ours, theirs = (" < ".join(TABLE[name].label for name in order) for order in orders)
+    return f"{metric.replace('_', ' ')}: {ours}; the paper's: {theirs}"
 
 
 def _cells(rows: Rows, name: str) -> list[str]:
@@ -98,7 +105,9 @@ def _cells(rows: Rows, name: str) -> list[str]:
         found = [gap(rows[LAST][metric], rows[name][metric]) for metric in METRICS[:2]]
         gaps = [f"{g.mean:+.1f} ({g.low:+.1f} to {g.high:+.1f})" if g else "–" for g in found]
     ours = [_mean_and_spread(rows[name][metric]) for metric in METRICS]
-    return [PAPER[name].label, *ours, *gaps, *(f"{value:.1f}" for value in PAPER[name].figures)]
+    theirs = TABLE[name].paper
+    cells = [f"{value:.1f}" for value in theirs] if theirs else ["–"] * len(METRICS)
+    return [TABLE[name].label, *ours, *gaps, *cells]
 
 
 def _mean_and_spread(figures: Sequence[float]) -> str:
@@ -108,7 +117,8 @@ def _mean_and_spread(figures: Sequence[float]) -> str:
 
 def picture(rows: Rows) -> bytes:
     """PNG: verb and noun top-1, ours with a dot for each seed on the left, the paper's right."""
-    names = [name for name in PAPER if name in rows]
+    names = [name for name in TABLE if name in rows]
+    papers = {name: row.paper for name, row in TABLE.items() if row.paper and name in rows}
     figure = Figure(figsize=(11, 6))
     panels = figure.subplots(2, 2, width_ratios=[3, 2])
     for number, metric in enumerate(METRICS[:2]):
@@ -119,7 +129,7 @@ def picture(rows: Rows) -> bytes:
             figures = rows[name][metric]
             ours.plot(figures, [place] * len(figures), "o", color="black", markersize=3.5)
         ours.set_title(f"{title}, %: made-up world, a dot a seed", fontsize=10, loc="left")
-        _bars(theirs, names, [PAPER[name].figures[number] for name in names])
+        _bars(theirs, list(papers), [figures[number] for figures in papers.values()])
         theirs.set_title(f"{title}, %: paper, EPIC-Kitchens-100", fontsize=10, loc="left")
     figure.tight_layout()
     return png(figure)
@@ -130,7 +140,7 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
         ink = "white" if name == LAST else "black"
         axes.text(0, place, f" {value:.1f}", fontsize=9, va="center", color=ink)
-    axes.set_yticks(range(len(names)), [PAPER[name].label for name in names])
+    axes.set_yticks(range(len(names)), [TABLE[name].label for name in names])
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
 

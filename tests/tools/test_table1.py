@@ -8,7 +8,7 @@ import pytest
 from replai.core.config import load_config
 from replai.core.errors import UserError
 from replai.evaluation.config import ProbeConfig
-from replai.report.table1 import METRICS, PAPER
+from replai.report.table1 import METRICS, TABLE
 from replai.training.config import RunConfig
 from tools import table1
 from tools.table1 import PRESETS, ROWS, Preset
@@ -55,7 +55,7 @@ def test_presets_can_be_read_and_give_each_row_one_budget(folder: Path) -> None:
     assert len(preset.seeds) >= 3
     runs = [
         load_config(RunConfig, folder / f"{name}.yaml", ["out=run", "data.root=/data"])
-        for name in ("avid", "replai")
+        for name in ("pretraining", "avid", "replai")
     ]
     assert len({(run.batch_size, run.encoders, run.data.crop) for run in runs}) == 1
     load_config(
@@ -75,9 +75,14 @@ def test_all_rows_of_all_seeds(tmp_path: Path, commands: Commands) -> None:
             assert value(run, "max_steps") == str(preset.row_steps)
             assert value(run, "seed") == str(seed)
             assert value(run, "init.checkpoint") == ("" if name == "scratch" else start)
+            assert value(run, "data.root") == f"{tmp_path}/runs/seed{seed}/data/train"
+        first = trained[f"seed{seed}/pretraining"]
+        assert value(first, "max_steps") == str(preset.pretraining_steps)
+        assert value(first, "data.root") == f"{tmp_path}/runs/seed{seed}/clips/data/train"
+        assert not value(first, "init.checkpoint")
     told = json.loads((tmp_path / "results" / "table1.json").read_text())
-    assert set(told["rows"]) == set(PAPER)
-    assert all(len(told["rows"][row]["verb_top1"]) == len(preset.seeds) for row in PAPER)
+    assert set(told["rows"]) == set(TABLE)
+    assert all(len(told["rows"][row]["verb_top1"]) == len(preset.seeds) for row in TABLE)
     before = len(commands.seen)
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     assert len(commands.seen) == before

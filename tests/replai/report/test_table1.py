@@ -43,6 +43,16 @@ def test_the_table_has_our_figures_and_the_papers() -> None:
     assert "verb top1: Random < RepLAI; the paper's: Random < RepLAI" in lines
 
 
+def test_a_row_that_the_paper_lacks_stands_without_its_figures() -> None:
+    rows = rows_with(random=[20.0] * 3, bare=[25.0] * 3, replai=[30.0] * 3)
+    lines = table1.markdown(rows).splitlines()
+    assert lines[3].startswith("| bare difference | 25.0 ± 0.0 |")
+    assert lines[3].endswith("| – | – | – | – |")
+    order = "Random < bare difference < RepLAI; the paper's: Random < RepLAI"
+    assert f"verb top1: {order}" in lines
+
+
 def test_the_picture_is_a_png() -> None:
-    image = table1.picture(rows_with(random=[20.0, 22, 24], replai=[30.0, 33, 33]))
+    rows = rows_with(random=[20.0, 22, 24], bare=[25.0, 25, 25], replai=[30.0, 33, 33])
+    image = table1.picture(rows)
     assert image.startswith(b"\x89PNG")
