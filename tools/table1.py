@@ -2,8 +2,8 @@
 
 For each seed: a world of short clips → AVID's training on it, from which all rows but two start; a
 world of untrimmed videos → each row's training and probe there. After each seed table1.json,
-table1.md and table1.png are written from all that is there. Run it again and finished steps are
-skipped; a run that was broken off continues.
+table1.md and table1.png are written from all that is there. Rows that the paper lacks come after
+all of its own. Run it again and finished steps are skipped; a run that was broken off continues.
 
 The paper's start is AVID's weights from AudioSet: short clips picked for what is heard in them, of
 other places than the videos'. So are the clips here: other rooms and people, and no labels used.
@@ -81,6 +81,8 @@ ROWS = {
     "replai": Row(),
 }
 """The trained rows; Random is the encoder that a probe draws beside the trained one."""
+PAPERS = [name for name in ROWS if table1.TABLE[name].paper]
+FURTHER = [name for name in ROWS if name not in PAPERS]
 
 
 class Seed:
@@ -95,9 +97,18 @@ class Seed:
         """Where the figures of `row` are; those of Random stand beside RepLAI's."""
         return self._out / ("replai" if row == "random" else row) / PROBE
 
-    def make(self) -> Iterator[None]:
-        """Makes what is not there yet; yields after each run and its probe."""
-        if all(self.probed(row).exists() for row in ROWS):
+    @property
+    def number(self) -> int:
+        """The seed."""
+        return self._seed
+
+    def has(self, rows: Sequence[str]) -> bool:
+        """Whether all of `rows` are probed."""
+        return all(self.probed(row).exists() for row in rows)
+
+    def make(self, rows: Sequence[str]) -> Iterator[None]:
+        """Makes what is not there yet of `rows`; yields after AVID's training and each row."""
+        if self.has(rows):
             return
         make_dataset(
             self._steps, self._out / "clips" / "world", self._clips, splits=["train"],
@@ -111,9 +122,9 @@ class Seed:
             settings=[*shlex.split(self._preset.world), "--seed", str(self._seed)],
             profile=shlex.split(self._preset.pack),
         )  # fmt: skip
-        for name, row in ROWS.items():
+        for name in rows:
             if not self.probed(name).exists():
-                self._train(name, row)
+                self._train(name, ROWS[name])
                 self._probe(name)
                 yield
 
@@ -144,15 +155,15 @@ def run_table1(preset_name: str, out: Path, results: Path, command: str) -> None
     _claim(out, configs)
     steps = Steps("table 1", {"OMP_NUM_THREADS": "1"})
     seeds = [Seed(steps, preset, configs, out, seed) for seed in preset.seeds]
-    runs_a_seed = len(ROWS) + 1
+    runs = [(seed, rows) for rows in (PAPERS, FURTHER) for seed in seeds]
+    left = sum(len(rows) + 1 for _, rows in runs)
     started, made = time.monotonic(), 0
-    for number, seed in enumerate(seeds):
-        for of_this, _ in enumerate(seed.make(), start=1):
-            made += 1
-            left = runs_a_seed * (len(seeds) - number) - of_this
+    for seed, rows in runs:
+        for _ in seed.make(rows):
+            made, left = made + 1, left - 1
             minutes = (time.monotonic() - started) / made * left / 60
             print(f"\nat most {left} runs and about {minutes:.0f} minutes left", flush=True)
-        _write(seeds[: number + 1], preset, preset_name, results, command)
+        _write([one for one in seeds if one.has(PAPERS)], preset, preset_name, results, command)
     print((results / "table1.md").read_text())
     print(f"written: {results}/table1.json, table1.md, table1.png")
 
@@ -174,14 +185,15 @@ def _claim(out: Path, configs: Path) -> None:
 def _write(seeds: Sequence[Seed], preset: Preset, name: str, results: Path, command: str) -> None:
     rows: dict[str, dict[str, list[float]]] = {}
     for row in table1.TABLE:
-        found = [json.loads(seed.probed(row).read_text()) for seed in seeds]
-        encoder = "random" if row == "random" else "trained"
-        rows[row] = {metric: [one[encoder][metric] for one in found] for metric in table1.METRICS}
+        if all(seed.has([row]) for seed in seeds):
+            encoder = "random" if row == "random" else "trained"
+            found = [json.loads(seed.probed(row).read_text())[encoder] for seed in seeds]
+            rows[row] = {metric: [one[metric] for one in found] for metric in table1.METRICS}
     told = {
         "rows": rows,
         "preset": name,
         "command": command,
-        "seeds": preset.seeds[: len(seeds)],
+        "seeds": [seed.number for seed in seeds],
         "steps": {"pretraining": preset.pretraining_steps, "row": preset.row_steps},
     }
     results.mkdir(parents=True, exist_ok=True)
