@@ -81,7 +81,7 @@ ROWS = {
     "replai": Row(),
 }
 """The trained rows; Random is the encoder that a probe draws beside the trained one."""
-PAPERS = [name for name in ROWS if table1.TABLE[name].paper]
+PAPERS = [name for name in ROWS if table1.TABLE[name].papers]
 FURTHER = [name for name in ROWS if name not in PAPERS]
 
 
