@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+import replai.stream.cache
 from replai.stream.cache import DiskCache, sample_name
 
 HASHES = ("a" * 64, "b" * 64)
@@ -20,13 +21,18 @@ def bytes_of(number: int) -> bytes:
 
 
 def use_hard(folder: Path, limit_bytes: int, seed: int) -> None:
-    """Asks for samples at random and puts what is missing; an error if any bytes are wrong."""
-    cache, draw = DiskCache(folder, limit_bytes, HASHES[seed % 2]), np.random.default_rng(seed)
-    cache.tidy()
+    """Asks for samples at random and puts what is missing; an error if any bytes are wrong.
+
+    Datasets are out of use so soon that samples are always being removed.
+    """
+    replai.stream.cache.IDLE_SECONDS = 0.02
+    caches = [DiskCache(folder, limit_bytes, name) for name in HASHES]
+    caches[0].tidy()
+    draw = np.random.default_rng(seed)
     contents = [bytes_of(number) for number in range(NUM_NAMES)]
     hits = 0
     for number in draw.integers(0, NUM_NAMES, 800).tolist():
-        data = contents[number]
+        data, cache = contents[number], caches[number % 2]
         name = sample_name(0, number, len(data))
         found = cache.get(name, len(data))
         assert found in (None, data), "other bytes than were put"

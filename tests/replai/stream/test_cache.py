@@ -19,6 +19,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +27,7 @@ from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.stream.__main__ import main
 from replai.stream.cache import (
-    LEFTOVER_SECONDS,
+    IDLE_SECONDS,
     CacheConfig,
     DiskCache,
     open_cache,
@@ -58,12 +59,20 @@ def make_cache(folder: Path, limit_bytes: int = 10**9, dataset_hash: str = HASHE
 def kept(folder: Path) -> dict[str, int]:
     """Name → size of all samples in a cache folder, and of those being written."""
     found = {}
-    for path in folder.glob("*/*"):
+    for path in folder.glob("*/*-*"):
         try:
             found[path.name] = path.stat().st_size
         except FileNotFoundError:
             continue
     return found
+
+
+def lay_idle(cache: DiskCache, seconds: float = IDLE_SECONDS) -> None:
+    """As if the dataset had not been read for so long, nor the cache been found full since."""
+    then = time.time() - seconds
+    for path in (cache.path(".used"), cache.folder / ".full"):
+        if path.exists():
+            os.utime(path, (then, then))
 
 
 def own_bytes(row: int) -> bytes:
@@ -160,21 +169,68 @@ def test_datasets_with_the_same_shard_names_do_not_collide(store: Store, tmp_pat
         ]
         assert not any(read(index, cache, row).was_damaged for row in range(3))
     assert store.requests == 6
-    assert len(list(tmp_path.glob("*/*"))) == 6
+    assert len(list(tmp_path.glob("*/*-*"))) == 6
 
 
 # The limit
 
 
-def test_the_least_recently_used_go(tmp_path: Path) -> None:
-    cache = make_cache(tmp_path, limit_bytes=10 * SIZE)
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_half_the_room_serves_half_the_reads_of_a_shuffled_order(
+    tmp_path: Path, share: float
+) -> None:
+    count = 100
+    cache, orders = make_cache(tmp_path, int(share * count * SIZE)), np.random.default_rng(0)
+    hits = 0
+    for epoch in range(3):
+        for row in orders.permutation(count).tolist():
+            name = sample_name(0, row, SIZE)
+            is_kept = cache.get(name, SIZE) is not None
+            hits += is_kept and epoch > 0
+            if not is_kept:
+                cache.put(name, bytes(SIZE))
+    assert hits == 2 * share * count
+    assert set(kept(tmp_path).values()) == {SIZE}
+
+
+def test_datasets_out_of_use_make_room_the_longest_unused_first(tmp_path: Path) -> None:
+    caches = [make_cache(tmp_path, 20 * SIZE, letter * 64) for letter in "abc"]
+    for cache in caches[:2]:
+        for row in range(10):
+            cache.put(sample_name(0, row, SIZE), own_bytes(row))
+    lay_idle(caches[0], IDLE_SECONDS + 1)
+    lay_idle(caches[1])
+    counts = []
+    for row in range(20):
+        caches[2].put(sample_name(0, row, SIZE), own_bytes(row))
+        counts.append([len(list(cache.path("").glob("*-*"))) for cache in caches])
+    assert [counts[n] for n in (0, 9, 19)] == [[8, 10, 1], [0, 10, 10], [0, 0, 20]]
+    caches[0].put("0-0-1000", own_bytes(0))
+    assert not caches[0].path("0-0-1000").exists(), "the third is in use"
+
+
+def test_a_dataset_that_is_read_is_in_use(tmp_path: Path) -> None:
+    one, other = (make_cache(tmp_path, SIZE, name) for name in HASHES)
+    one.put("0-0-1000", own_bytes(0))
+    lay_idle(one)
+    assert one.get("0-0-1000", SIZE) == own_bytes(0)
+    other.put("0-0-1000", own_bytes(1))
+    assert one.path("0-0-1000").exists() and not other.path("0-0-1000").exists()
+
+
+def test_a_full_cache_is_looked_through_now_and_then_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, sweeps = make_cache(tmp_path, limit_bytes=2 * SIZE), []
+    sweep = DiskCache._swept
+    monkeypatch.setattr(DiskCache, "_swept", lambda *args: sweeps.append(1) or sweep(*args))
     for row in range(10):
         cache.put(sample_name(0, row, SIZE), own_bytes(row))
-        os.utime(cache.path(sample_name(0, row, SIZE)), (row, row))
-    assert len(kept(tmp_path)) == 10
-    assert cache.get(sample_name(0, 0, SIZE), SIZE) == own_bytes(0)
+    assert len(sweeps) == 1
+    cache.drop("0-0-1000")  # as what was damaged; the count is not told
+    lay_idle(cache)
     cache.put(sample_name(0, 10, SIZE), own_bytes(10))
-    assert set(kept(tmp_path)) == {sample_name(0, row, SIZE) for row in range(11) if row != 1}
+    assert set(kept(tmp_path)) == {"0-1-1000", "0-10-1000"}
 
 
 @pytest.mark.parametrize("limit_samples", [1, 2.5, 7])
@@ -182,11 +238,8 @@ def test_the_limit_holds_after_every_insert(tmp_path: Path, limit_samples: float
     limit = int(limit_samples * SIZE)
     cache = make_cache(tmp_path, limit)
     for row in range(40):
-        name = sample_name(row % 3, row, SIZE)
-        cache.put(name, own_bytes(row % 20))
-        assert sum(kept(tmp_path).values()) <= limit
-        assert cache.path(name).exists()
-    assert len(kept(tmp_path)) >= 0.8 * limit_samples - 1
+        cache.put(sample_name(row % 3, row, SIZE), own_bytes(row % 20))
+        assert sum(kept(tmp_path).values()) == min(row + 1, int(limit_samples)) * SIZE
 
 
 def test_what_is_counted_twice_costs_no_sample(tmp_path: Path) -> None:
@@ -218,25 +271,28 @@ def test_a_folder_that_holds_too_much_is_noticed_at_start(tmp_path: Path, troubl
     if trouble == "garbage":
         (tmp_path / ".usage").write_bytes(b"\xff" * 7)
     open_cache(CacheConfig(folder=str(tmp_path), gigabytes=10 * SIZE / 1e9), small_index())
-    assert len(kept(tmp_path)) == 9
-    assert before._count(0) == 9 * SIZE
+    assert len(kept(tmp_path)) == 10
+    assert before._count(0) == 10 * SIZE
 
 
 def test_other_things_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    cache = make_cache(tmp_path, limit_bytes=2 * SIZE)
+    caches = [make_cache(tmp_path, 2 * SIZE, name) for name in HASHES]
     mine = [tmp_path / "notes", tmp_path / "photos" / "0-0-1", tmp_path / HASHES[1] / "0-0-1.bak"]
     for path in mine:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x" * 5 * SIZE)
-    for row in range(5):
-        cache.put(sample_name(0, row, SIZE), own_bytes(row))
+    for row in range(6):
+        lay_idle(caches[1 - row % 2])
+        caches[row % 2].put(sample_name(0, row, SIZE), own_bytes(row))
+        assert caches[row % 2].path(sample_name(0, row, SIZE)).exists()
+    assert len(kept(tmp_path)) == 2 + len(mine) - 1
     assert all(path.exists() for path in mine)
-    assert cache.path(sample_name(0, 4, SIZE)).exists()
 
 
 def test_while_one_process_sweeps_others_neither_wait_nor_write(tmp_path: Path) -> None:
-    cache = make_cache(tmp_path, limit_bytes=SIZE)
-    cache.put("0-0-1000", own_bytes(0))
+    before, cache = (make_cache(tmp_path, SIZE, name) for name in HASHES)
+    before.put("0-0-1000", own_bytes(0))
+    lay_idle(before)
     with cache._sweeping() as is_ours:
         assert is_ours
         cache.put("0-1-1000", own_bytes(1))
@@ -301,21 +357,20 @@ def test_a_killed_writer_leaves_nothing_to_see_and_is_cleaned_up_after(tmp_path:
         cache.put(sample_name(0, row, SIZE), own_bytes(row))
         assert torn in kept(tmp_path)
         assert sum(kept(tmp_path).values()) <= 3 * SIZE
-    old = time.time() - LEFTOVER_SECONDS - 1
+    old = time.time() - IDLE_SECONDS - 1
     os.utime(cache.path(torn), (old, old))
-    for row in range(10, 14):
-        cache.put(sample_name(0, row, SIZE), own_bytes(row))
-    assert torn not in kept(tmp_path)
-    cache.put("0-0-1000", own_bytes(0))
-    assert cache.get("0-0-1000", SIZE) == own_bytes(0)
+    lay_idle(cache)
+    cache.put("0-9-1000", own_bytes(9))
+    assert sorted(kept(tmp_path)) == ["0-1-1000", "0-2-1000", "0-9-1000"]
 
 
 def test_what_is_being_read_may_be_removed(tmp_path: Path) -> None:
-    cache = make_cache(tmp_path, limit_bytes=SIZE)
+    cache, other = (make_cache(tmp_path, SIZE, name) for name in HASHES)
     cache.put("0-0-1000", own_bytes(0))
+    lay_idle(cache)
     with cache.path("0-0-1000").open("rb", buffering=0) as file:
         start = file.read(10)
-        cache.put("0-1-1000", own_bytes(1))
+        other.put("0-1-1000", own_bytes(1))
         assert not cache.path("0-0-1000").exists()
         assert start + file.read() == own_bytes(0)
 
