@@ -14,22 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 LONGEST_STALL_SECONDS = 5.0
-SLOW_DOWN = (
-    b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate."
-    b"</Message></Error>"
-)
-INTERNAL = (
-    b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>We encountered an internal "
-    b"error.</Message></Error>"
-)
-EXPIRED = (
-    b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>The provided token has "
-    b"expired.</Message></Error>"
-)
-NO_KEY = (
-    b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code><Message>The specified key does not "
-    b"exist.</Message></Error>"
-)
+ANSWERS = {
+    "500": b"<Code>InternalError</Code><Message>We encountered an internal error.</Message>",
+    "503": b"<Code>SlowDown</Code><Message>Please reduce your request rate.</Message>",
+    "400": b"<Code>ExpiredToken</Code><Message>The provided token has expired.</Message>",
+    "403": b"<Code>AccessDenied</Code><Message>Access Denied</Message>",
+    "404": b"<Code>NoSuchKey</Code><Message>The specified key does not exist.</Message>",
+}
+"""What S3 says with each status."""
 
 
 @dataclass
@@ -89,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.faulty.next_fault() if is_read else None
         if fault == "reset before":
             return self._reset()
-        if fault in ("500", "503", "403", "404"):
-            body = {"500": INTERNAL, "503": SLOW_DOWN, "403": EXPIRED, "404": NO_KEY}[fault]
+        if fault in ANSWERS:
+            body = b"<?xml version='1.0'?>\n<Error>" + ANSWERS[fault] + b"</Error>"
             return self._answer(int(fault), {"Content-Type": "application/xml"}, body)
         if fault == "late":
             time.sleep(self.faulty.late_seconds)

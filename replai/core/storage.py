@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,12 @@ from replai.core.errors import NotFoundError, UserError
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
+# First parts of the names of the modules that clients of stores raise their own errors from.
+_CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", "azure"}
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
+# S3 says this with status 400, which has no type of its own in obstore.
+_EXPIRED = "<Code>ExpiredToken</Code>"
+_S3_ERROR = re.compile("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 _S3_READS = {"max_pool_connections": 64, "retries": {"total_max_attempts": 1}}
 READ_BLOCK_BYTES = 1 << 20
 """Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
@@ -82,20 +88,20 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise _refused(url, error) from None
     except OSError as error:
-        raise UserError(f"{url}: {_first_line(error)}") from None
+        raise UserError(f"{url}: {first_line(error)}") from None
     except (ImportError, ValueError) as error:
         if not any(known in str(error) for known in _FSSPEC_COMPLAINTS):
             raise
-        raise UserError(f"{url!r}: {_first_line(error)}") from None
+        raise UserError(f"{url!r}: {first_line(error)}") from None
     except Exception as error:
         status = http_status(error)
-        if status is None and not _is_store_error(error):
+        if status is None and not is_store_error(error):
             raise
-        if status in (401, 403) or type(error).__name__ in _REFUSALS:
+        if is_refusal(error):
             raise _refused(url, error) from None
         if status in (404, 410):
             raise NotFoundError(f"no such file, folder or bucket: {url}") from None
-        raise UserError(f"the store of {url} does not answer: {_first_line(error)}") from None
+        raise UserError(f"the store of {url} does not answer: {first_line(error)}") from None
 
 
 def http_status(error: BaseException) -> int | None:
@@ -110,20 +116,29 @@ def http_status(error: BaseException) -> int | None:
     return None
 
 
-def _is_store_error(error: Exception) -> bool:
-    """Errors of the S3 and HTTP clients, without importing those clients here."""
-    client = type(error).__module__.split(".")[0]
-    return client in {"botocore", "aiobotocore", "aiohttp", "obstore"}
+def is_store_error(error: BaseException) -> bool:
+    """Whether a store's client has raised `error`; without importing those clients here."""
+    return type(error).__module__.split(".")[0] in _CLIENTS
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a store's client says with `error` that credentials do not do, or no longer."""
+    if http_status(error) in (401, 403) or type(error).__name__ in _REFUSALS:
+        return True
+    return is_store_error(error) and _EXPIRED in str(error)
 
 
 def _refused(url: str, error: Exception) -> UserError:
     return UserError(
-        f"access to {url} was refused ({_first_line(error)}); check its permissions and "
+        f"access to {url} was refused ({first_line(error)}); check its permissions and "
         "the credentials in the environment or profile"
     )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What `error` says, in one line."""
+    if told := _S3_ERROR.search(str(error)):  # in the answer's XML, behind a page of obstore's own
+        return ": ".join(" ".join(part.split()) for part in told.groups())
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

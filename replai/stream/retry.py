@@ -8,14 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replai.core.storage import http_status
+from replai.core.storage import http_status, is_refusal, is_store_error
 
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
-_HOPELESS = {
-    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError",
-    "PermissionDeniedError", "UnauthenticatedError",
-}  # fmt: skip
-_CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore"}
+_HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _BUSY = {408, 425, 429}  # of HTTP: request timeout, too early, too many requests
 
@@ -98,5 +94,5 @@ def may_pass(error: BaseException) -> bool:
     status = http_status(error)
     if status is not None:
         return status >= 500 or status in _BUSY
-    kind = type(error)
-    return kind.__module__.split(".")[0] in _CLIENTS and kind.__name__ not in _HOPELESS
+    is_hopeless = type(error).__name__ in _HOPELESS or is_refusal(error)
+    return is_store_error(error) and not is_hopeless

@@ -174,7 +174,7 @@ class Store:
 
     async def _reason(self, row: int, error: Exception, attempts: int, seconds: float) -> str:
         """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = storage.first_line(error)
         if isinstance(error, SampleError):
             self._silence.end()
             await self._shard_sizes.refuse_another(self._stored.shard_number(row))

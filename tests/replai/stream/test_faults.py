@@ -164,7 +164,14 @@ def _broken_at(index: DatasetIndex, key: str) -> DatasetIndex:
     return replace(index, table=index.table.set_column(position, "crc32", [crc32]))
 
 
-@pytest.mark.parametrize(("fault", "says"), [("403", "refused"), ("404", "no such file")])
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("400", r"was refused \(.*The provided token has expired\.\); check"),
+        ("403", r"was refused \(.*Access Denied\); check"),
+        ("404", "no such file"),
+    ],
+)
 def test_what_no_second_try_can_mend_stops_the_run(
     proxy: FaultyProxy, fault: str, says: str, config: StreamConfig
 ) -> None:

@@ -15,9 +15,9 @@ def http_error(status: int) -> aiohttp.ClientResponseError:
     return aiohttp.ClientResponseError(None, (), status=status)  # type: ignore[arg-type]
 
 
-def error_with(**facts: object) -> Exception:
+def error_with(text: str = "said by the store", **facts: object) -> Exception:
     """What a client that we do not know raises."""
-    error = type("HttpError", (Exception,), facts)("said by the store")
+    error = type("HttpError", (Exception,), facts)(text)
     assert isinstance(error, Exception)
     return error
 
@@ -36,6 +36,11 @@ def error_with(**facts: object) -> Exception:
         (http_error(429), True),
         (http_error(403), False),
         (http_error(416), False),
+        (error_with(__module__="azure.core.exceptions"), True),
+        (error_with(__module__="google.auth.exceptions"), True),
+        (error_with(__module__="obstore.exceptions"), True),
+        (error_with("<Code>ExpiredToken</Code>", __module__="obstore.exceptions"), False),
+        (error_with("<Code>ExpiredToken</Code>"), False),
         (error_with(code=503), True),
         (error_with(code="502"), True),
         (error_with(status_code=429), True),
