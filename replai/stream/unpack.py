@@ -41,7 +41,7 @@ def unpack_sample(
         (sample,) = samples
         record = SampleRecord.from_json(sample["json"])
         media = bytes(sample["mp4"])
-    except (tarfile.TarError, ValueError, KeyError) as error:
+    except (tarfile.TarError, ValueError, KeyError, RecursionError) as error:
         raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
     if actions is not None:
         record = replace(record, actions=actions.get(item.row, ()))
@@ -54,6 +54,8 @@ def _members(data: bytes) -> Iterator[dict[str, Any]]:
     """
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
         for member in tar:
+            if member.size > len(data):  # a sparse file's holes would be made, terabytes of them
+                raise tarfile.ReadError(f"{member.size} bytes of {member.name!r} in {len(data)}")
             file = tar.extractfile(member) if member.isreg() else None
             if file is not None:
                 yield {"fname": member.name, "data": file.read(), "__url__": "range"}

@@ -173,6 +173,32 @@ def test_links_lead_nowhere() -> None:
         unpack_sample(fetched(file.getvalue()))
 
 
+def sparse_file(size: int) -> bytes:
+    """A GNU tar member of `size` bytes, of which 512 are stored."""
+    info = tarfile.TarInfo("a.mp4")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[386:410], header[483:495] = b"%011o\0%011o\0" % (0, 512), b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + bytes(512)
+
+
+def test_files_larger_than_what_is_stored_are_not_made() -> None:
+    few, many = (sparse_file(size) for size in (600, 8 * 2**30 - 1))
+    rest = tar({"a.json": JSON})
+    assert len(unpack_sample(fetched(few + rest)).media) == 600
+    with pytest.raises(SampleError, match=r"8589934591 bytes of 'a\.mp4' in"):
+        unpack_sample(fetched(many + rest))
+
+
+def test_headers_without_end_are_a_sample_error() -> None:
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2
+    with pytest.raises(SampleError, match="RecursionError"):
+        unpack_sample(fetched((info.tobuf(tarfile.GNU_FORMAT) + b"b".ljust(512, b"\0")) * 1000))
+
+
 def test_random_media_bytes_stay_as_they_are() -> None:
     media = np.random.default_rng(0).bytes(5000)
     sample = Sample(key="k", media=media, record=make_record())
