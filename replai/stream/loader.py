@@ -133,7 +133,10 @@ class AVStream:
             most_bad_in_a_row=self.config.bad_samples.max_in_a_row,
         )
         self.quarantine = Quarantine(
-            self.config.bad_samples, self.batches_per_epoch * local_visits, quarantine_path
+            self.config.bad_samples,
+            self.batches_per_epoch * local_visits,
+            quarantine_path,
+            share.world_size,
         )
         self.wait_seconds = 0.0
         """Time that callers have spent waiting in `next`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class BadSampleConfig:
     """How many bad samples a rank bears."""
 
     max_share: float = 0.01
-    """Of a rank's samples of one epoch (but one is always borne)."""
+    """Of the samples of one epoch (but one is always borne). A rank counts its own part of them."""
     max_in_a_row: int = 100
     """Bad samples without a good one between them."""
 
@@ -40,14 +41,30 @@ class BadSampleConfig:
             raise ValueError(f"max_in_a_row is {self.max_in_a_row}; it must be at least 1")
 
 
+def most_bad(max_share: float, num_samples: int, world_size: int) -> int:
+    """Bad samples that one rank bears in its `num_samples` of an epoch.
+
+    Its part is a random one: where `max_share` of the dataset is bad, one of many ranks has more,
+    in one of many epochs. Five standard deviations more (of the hypergeometric law) leave a run on
+    hundreds of ranks alone; one rank, which sees all, bears no more than its share.
+    """
+    mean = max_share * num_samples
+    spread = math.sqrt(mean * (1 - max_share) * (1 - 1 / world_size))
+    return max(1, int(mean + 5 * spread))
+
+
 class Quarantine:
     """Counts one rank's bad samples; writes them to `path` (JSON lines), if there is one."""
 
     def __init__(
-        self, config: BadSampleConfig, samples_per_epoch: int, path: Path | None = None
+        self,
+        config: BadSampleConfig,
+        samples_per_epoch: int,
+        path: Path | None = None,
+        world_size: int = 1,
     ) -> None:
         self._config = config
-        self._most = max(1, int(config.max_share * samples_per_epoch))
+        self._most = most_bad(config.max_share, samples_per_epoch, world_size)
         self._path = path
         self._epoch = -1
         self._in_epoch: list[BadSample] = []

@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from replai.core.errors import UserError
-from replai.stream.quarantine import BadSample, BadSampleConfig, Quarantine
+from replai.stream.quarantine import BadSample, BadSampleConfig, Quarantine, most_bad
 
 
 def bad(number: int, epoch: int = 0) -> BadSample:
@@ -21,6 +22,29 @@ def test_the_budget_is_a_share_of_an_epoch() -> None:
     ):
         quarantine.add([bad(9)], num_good=4)
     assert quarantine.count == 3
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "world_size", "bad_share"),
+    [(36_000, 64, 0.008), (36_000, 8, 0.009), (1_300_000, 512, 0.008), (1_300_000, 1, 0.01)],
+)
+def test_a_dataset_within_the_budget_stops_no_rank_by_chance(
+    num_samples: int, world_size: int, bad_share: float
+) -> None:
+    part = num_samples // world_size
+    num_bad = int(bad_share * num_samples)
+    draws = np.random.default_rng(0)
+    found = draws.hypergeometric(num_bad, num_samples - num_bad, part, size=100 * world_size)
+    assert found.max() <= most_bad(0.01, part, world_size)
+
+
+@pytest.mark.parametrize("world_size", [1, 8, 64, 512])
+def test_four_times_the_budget_is_noticed(world_size: int) -> None:
+    part = 1_300_000 // world_size
+    found = np.random.default_rng(0).binomial(part, 0.04, size=world_size)
+    assert found.min() > most_bad(0.01, part, world_size)
+    assert most_bad(0.01, 1_300_000, 1) == 13_000
+    assert most_bad(1.0, part, world_size) == part
 
 
 def test_each_epoch_has_its_budget_and_one_is_always_borne() -> None:
