@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,15 @@ class Ranks:
         if self.world_size > 1:
             dist.all_reduce(stacked)
         return dict(zip(names, (stacked / self.world_size).tolist(), strict=True))
+
+    def agree(self, facts: str) -> bool:
+        """Whether all ranks gave the same `facts` (a synchronisation)."""
+        digest = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:7])
+        extremes = torch.tensor([digest, -digest], device=self.device)
+        if self.world_size > 1:
+            dist.all_reduce(extremes, dist.ReduceOp.MAX)
+        most, least = extremes.tolist()
+        return bool(most == -least)
 
 
 @contextmanager

@@ -64,6 +64,7 @@ class Trainer:
         self.stepper = Stepper(self.learner, config.compute, config.optim, ranks, self.num_steps)
         if saved is not None:
             self._continue(saved)
+        self._refuse_parted_ranks()
         self.feed = Feed(ranks.device)
         self.stop = StopSignal()
         self.log: MetricsLog | None = None
@@ -161,6 +162,16 @@ class Trainer:
         if self.ranks.is_first:
             path = Path(self.config.out) / CHECKPOINT_NAME
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
+
+    def _refuse_parted_ranks(self) -> None:
+        """Ranks that begin elsewhere, or in other data, would repeat samples and miss others."""
+        state = self.stream.state
+        if not self.ranks.agree(f"{state} {self.num_steps}"):
+            raise UserError(
+                f"rank {self.ranks.rank} begins at step {self.step} of {self.num_steps}, in the "
+                f"dataset {state.dataset_hash[:12]}, another rank elsewhere; data and out must be "
+                "the same on all nodes"
+            )
 
     def _stream(
         self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool, quarantine: str

@@ -49,6 +49,7 @@ from replai.training.ranks import joined_ranks
 def main():
     with joined_ranks(float(sys.argv[2])) as ranks:
         one = {"one": torch.ones(())}
+        assert ranks.agree("on this") and not ranks.agree(f"on rank {ranks.rank}")
         ranks.mean(one)
         if ranks.rank == 1:
             os.kill(os.getpid(), int(sys.argv[1]))

@@ -15,9 +15,10 @@ import torch
 from replai.checkpoint import load_checkpoint
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
+from replai.core.mixture import WeightedRoot
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
-from replai.training.config import RunConfig
+from replai.training.config import DataConfig, RunConfig
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
 from replai.training.metrics import METRICS_NAME, read_metrics
@@ -103,6 +104,27 @@ def test_the_loss_moves_the_weights_and_is_logged(small_root: Path, tmp_path: Pa
     )
     assert (tmp_path / "config.yaml").read_text() == config_yaml(config)
     assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_ranks_that_see_other_data_or_no_checkpoint_are_refused(
+    small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_run(small_root, tmp_path / "run", max_steps=1)
+    said: list[str] = []
+    monkeypatch.setattr(Ranks, "agree", lambda _, facts: not said.append(facts))
+    Trainer(config, ALONE).train()
+    Trainer(config, ALONE)
+    twice = DataConfig(
+        mix=[WeightedRoot(root=str(small_root)), WeightedRoot(root=f"{small_root}/")],
+        crop=config.data.crop, stream=config.data.stream,
+    )  # fmt: skip
+    Trainer(replace(config, data=twice, out=str(tmp_path / "other data")), ALONE)
+    assert len({*said}) == len(said) == 3
+    monkeypatch.setattr(Ranks, "agree", lambda *_: False)
+    with pytest.raises(
+        UserError, match=r"rank 0 begins at step 1 of 1, in the dataset .*all nodes"
+    ):
+        Trainer(config, ALONE)
 
 
 def test_max_steps_end_a_run_in_mid_epoch(small_root: Path, tmp_path: Path) -> None:
