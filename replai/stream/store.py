@@ -64,6 +64,7 @@ class _Answer:
     data: bytes = b""
     error: Exception | None = None
     requests: int = 0
+    seconds: float = 0.0
 
 
 class Store:
@@ -89,9 +90,8 @@ class Store:
         in_vain = [position for position, answer in enumerate(answers) if answer.error]
         if len(in_vain) < len(rows):
             self._silence.end()
-        seconds = time.monotonic() - started
         outcomes: list[Outcome] = [
-            Read(answer.data, seconds, answer.requests, retries=0) for answer in answers
+            Read(answer.data, answer.seconds, answer.requests, retries=0) for answer in answers
         ]
         persisted = await asyncio.gather(
             *(self._persist(rows[p], answers[p], started) for p in in_vain), return_exceptions=True
@@ -112,8 +112,10 @@ class Store:
 
     def _read_here(self, row: int) -> _Answer:
         _, offset, size = self._stored.range(row)
+        started = time.monotonic()
         try:
-            return self._checked(row, read_here(self._stored.shard_url(row), offset, size), 1)
+            data = read_here(self._stored.shard_url(row), offset, size)
+            return self._checked(row, data, 1, time.monotonic() - started)
         except Exception as error:
             return _Answer(error=error, requests=1)
 
@@ -130,7 +132,7 @@ class Store:
         """One request for samples that lie side by side; the first of them counts it."""
         url, (_, start, _) = self._stored.shard_url(run[0]), self._stored.range(run[0])
         sizes = [self._stored.size(row) for row in run]
-        num_requests = 0
+        started, num_requests = time.monotonic(), 0
 
         def request() -> Awaitable[bytes]:
             nonlocal num_requests
@@ -142,14 +144,15 @@ class Store:
                 data = await (request() if storage.is_local(url) else self._hedge.answer(request))
         except Exception as error:
             return [_Answer(error=error, requests=n) for n in _counted(num_requests, run)]
+        seconds = time.monotonic() - started
         parts = _cut(data, sizes) if len(run) > 1 else [data]
         counts = _counted(num_requests, run)
-        return [self._checked(*one) for one in zip(run, parts, counts, strict=True)]
+        return [self._checked(*one, seconds) for one in zip(run, parts, counts, strict=True)]
 
-    def _checked(self, row: int, data: bytes, requests: int) -> _Answer:
+    def _checked(self, row: int, data: bytes, requests: int, seconds: float) -> _Answer:
         damage = self._stored.damage(row, data)
         error = SampleError(f"{self._stored.name(row)}: {damage}") if damage else None
-        return _Answer(data, error, requests)
+        return _Answer(data, error, requests, seconds)
 
     async def _persist(self, row: int, answer: _Answer, started: float) -> Read:
         """Sample `row`, whose first `answer` was an error, tried again on its own."""

@@ -3,6 +3,7 @@ import gc
 import logging
 import zlib
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,26 @@ def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -
     says = r"^the store of s3://bucket/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
     with pytest.raises(UserError, match=says):
         ask(OSError("reset"))
+
+
+def test_a_slow_read_is_not_counted_for_those_asked_for_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    async def answer(_url: str, offset: int, *_: object) -> bytes:
+        nonlocal now
+        for _ in range(100 * offset):
+            await asyncio.sleep(0)  # until the other one is there
+        now += 1.0 + offset
+        return DATA
+
+    facts = {"size": len(DATA), "crc32": zlib.crc32(DATA)}
+    index = make_index([{**facts, "offset": offset} for offset in (0, 8)], root="s3://bucket")
+    monkeypatch.setattr("replai.stream.store.get_range", answer)
+    monkeypatch.setattr("replai.stream.store.time", SimpleNamespace(monotonic=lambda: now))
+    reads = RangeReader(index, RetryConfig()).submit([0, 1]).result(20)
+    assert [read.seconds for read in reads if isinstance(read, Read)] == [1.0, 10.0]
 
 
 @pytest.mark.parametrize("end", ["cancelled", "failed"])
