@@ -13,6 +13,7 @@ from replai.core.storage import http_status, is_refusal, is_store_error
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
 _HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}
 _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+MOST_PATIENCE = 8.0
 _BUSY = {408, 425, 429}  # of HTTP: request timeout, too early, too many requests
 
 
@@ -21,7 +22,9 @@ class RetryConfig:
     """Patience with a store. All times in seconds."""
 
     attempt_seconds: float = 20.0
-    """One request takes no longer; a stalled one is given up then."""
+    """One request takes no longer; a stalled one is given up then. Where none is answered in time,
+    as on a slow or crowded line, up to eight times as long.
+    """
     total_seconds: float = 120.0
     """No attempt for a sample starts later than this after the first; then the sample fails."""
     first_wait_seconds: float = 0.2
@@ -45,6 +48,27 @@ class RetryConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
         if self.most_given_up < 1:
             raise ValueError(f"most_given_up is {self.most_given_up}; it must be at least 1")
+
+
+class Patience:
+    """How long an attempt may take: `attempt_seconds`, more where answers come later than that.
+
+    Reads under way share the line. If on a slow one each were given up shortly before its end, and
+    begun anew, the line would be full and nothing would ever arrive.
+    """
+
+    def __init__(self, attempt_seconds: float) -> None:
+        self._least = self.seconds = attempt_seconds
+
+    def late(self, allowed_seconds: float) -> None:
+        """Notes an attempt with no answer in the time it was allowed: later ones may take twice
+        as long. Of many that began together only the first makes a difference.
+        """
+        self.seconds = max(self.seconds, min(2 * allowed_seconds, MOST_PATIENCE * self._least))
+
+    def answer(self, seconds: float) -> None:
+        """Notes an answer that took so long; a quick one ends the patience."""
+        self.seconds = max(self._least, min(self.seconds, 4 * seconds))
 
 
 class Silence:

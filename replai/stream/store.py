@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from replai.core import storage
@@ -20,7 +21,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
 from replai.stream.request import Hedge, S3Client, get_range, read_here
-from replai.stream.retry import RetryConfig, Silence, may_pass, waits_seconds
+from replai.stream.retry import Patience, RetryConfig, Silence, may_pass, waits_seconds
 from replai.stream.shards import ShardSizes
 from replai.stream.stored import Stored
 
@@ -81,6 +82,7 @@ class Store:
         self._is_here = all(storage.is_local(url) for url in index.shard_urls)
         self._hedge = Hedge(retry.hedge_seconds)
         self._silence = Silence(retry.most_given_up)
+        self._patience = Patience(retry.attempt_seconds)
         self._shard_sizes = ShardSizes(index, retry.attempt_seconds)
 
     async def fetch(self, rows: Sequence[int]) -> list[Outcome]:
@@ -105,7 +107,7 @@ class Store:
     async def _ask_disk(self, rows: Sequence[int]) -> list[_Answer]:
         """All at once in one thread: threads and tasks cost more than reads."""
         try:
-            async with asyncio.timeout(self._retry.attempt_seconds):
+            async with self._deadline():
                 return await asyncio.to_thread(lambda: [self._read_here(row) for row in rows])
         except TimeoutError as error:
             return [_Answer(error=error, requests=1) for _ in rows]
@@ -140,7 +142,7 @@ class Store:
             return get_range(url, start, sum(sizes), self._s3_client)
 
         try:
-            async with asyncio.timeout(self._retry.attempt_seconds):
+            async with self._deadline():
                 data = await (request() if storage.is_local(url) else self._hedge.answer(request))
         except Exception as error:
             return [_Answer(error=error, requests=n) for n in _counted(num_requests, run)]
@@ -148,6 +150,18 @@ class Store:
         parts = _cut(data, sizes) if len(run) > 1 else [data]
         counts = _counted(num_requests, run)
         return [self._checked(*one, seconds) for one in zip(run, parts, counts, strict=True)]
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        """For one attempt. Raises TimeoutError when it has taken too long."""
+        started, allowed = time.monotonic(), self._patience.seconds
+        try:
+            async with asyncio.timeout(allowed):
+                yield
+        except TimeoutError:
+            self._patience.late(allowed)
+            raise
+        self._patience.answer(time.monotonic() - started)
 
     def _checked(self, row: int, data: bytes, requests: int, seconds: float) -> _Answer:
         damage = self._stored.damage(row, data)

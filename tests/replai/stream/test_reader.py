@@ -65,6 +65,15 @@ def test_trouble_that_passes(monkeypatch: pytest.MonkeyPatch, trouble: list[Answ
     assert (got.data, got.retries, got.requests) == (DATA, len(trouble), len(trouble) + 1)
 
 
+def test_answers_that_are_all_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(*_: object) -> bytes:
+        await asyncio.sleep(0.03)
+        return DATA
+
+    got = read_from(monkeypatch, answer, attempt_seconds=0.02, total_seconds=20.0)
+    assert got.data == DATA and got.retries >= 1
+
+
 def test_the_same_damage_twice_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SampleError, match="crc32"):
         read(monkeypatch, [OSError(), b"wrong", b"wrong", DATA])

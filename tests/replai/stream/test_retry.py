@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replai.core.errors import UserError
-from replai.stream.retry import RetryConfig, may_pass, waits_seconds
+from replai.stream.retry import Patience, RetryConfig, may_pass, waits_seconds
 
 
 def http_error(status: int) -> aiohttp.ClientResponseError:
@@ -60,6 +60,23 @@ def error_with(text: str = "said by the store", **facts: object) -> Exception:
 )
 def test_what_may_pass(error: Exception, passes: bool) -> None:
     assert may_pass(error) == passes
+
+
+def test_patience_grows_while_answers_are_late_and_ends_with_a_quick_one() -> None:
+    patience = Patience(20.0)
+    found = []
+    for _ in range(5):
+        allowed = patience.seconds
+        for _ in range(64):  # which began together
+            patience.late(allowed)
+        found.append(patience.seconds)
+    assert found == [40.0, 80.0, 160.0, 160.0, 160.0]
+    patience.answer(30.0)
+    assert patience.seconds == 120.0
+    patience.answer(31.0)
+    assert patience.seconds == 120.0
+    patience.answer(0.1)
+    assert patience.seconds == 20.0
 
 
 @given(st.floats(0, 5), st.floats(0, 20), st.integers(0, 99))
