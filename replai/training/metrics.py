@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -63,14 +65,21 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 class Pace:
     """Moments a second, and the share of time spent waiting for data, since the last question."""
 
-    def __init__(self, waited_seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         self._moments = 0
-        self._waited_before = waited_seconds
+        self._waited_before = 0.0
         self._started = time.perf_counter()
 
     def count(self, moments: int) -> None:
         """Counts moments that went through the model."""
         self._moments += moments
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves out the time that the body takes, and nothing that was counted before it."""
+        begun = time.perf_counter()
+        yield
+        self._started += time.perf_counter() - begun
 
     def since_last(self, waited_seconds: float) -> tuple[float, dict[str, float]]:
         """(seconds, the figures of them); `waited_seconds` is the run's total so far."""

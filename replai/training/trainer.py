@@ -237,8 +237,8 @@ class Trainer:
             )
 
     def _report_validation(self, epoch: int) -> None:
-        values = self.validate(epoch)
-        self.pace = Pace(self.feed.idle_seconds())
+        with self.pace.paused():
+            values = self.validate(epoch)
         if self.log is not None:
             self.log.write(self.step, values)
             named = "  ".join(f"{name[9:]} {value:.4g}" for name, value in values.items())

@@ -1,7 +1,10 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
-from replai.training.metrics import METRICS_NAME, MetricsLog, progress_line, read_metrics
+import pytest
+
+from replai.training.metrics import METRICS_NAME, MetricsLog, Pace, progress_line, read_metrics
 
 
 def test_rows_past_the_resumed_step_are_dropped(tmp_path: Path) -> None:
@@ -18,6 +21,21 @@ def test_a_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / METRICS_NAME
     path.write_text(json.dumps({"step": 1}) + '\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1}]
+
+
+def test_a_pause_changes_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    clock = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr("replai.training.metrics.time", clock)
+    pace = Pace()
+    pace.count(60)
+    now = 3.0
+    with pace.paused():
+        now = 1000.0  # as a validation takes, before the next row is due
+    pace.count(40)
+    now = 1002.0
+    expected = {"moments_per_second": 20.0, "wait_share": 0.2}
+    assert pace.since_last(waited_seconds=1.0) == (5.0, expected)
 
 
 def test_the_progress_line_says_where_and_how_long() -> None:
