@@ -17,6 +17,7 @@ LONGEST_STALL_SECONDS = 5.0
 ANSWERS = {
     "500": b"<Code>InternalError</Code><Message>We encountered an internal error.</Message>",
     "503": b"<Code>SlowDown</Code><Message>Please reduce your request rate.</Message>",
+    "301": b"<Code>PermanentRedirect</Code><Message>Use the specified endpoint.</Message>",
     "400": b"<Code>ExpiredToken</Code><Message>The provided token has expired.</Message>",
     "403": b"<Code>AccessDenied</Code><Message>Access Denied</Message>",
     "404": b"<Code>NoSuchKey</Code><Message>The specified key does not exist.</Message>",

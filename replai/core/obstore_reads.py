@@ -42,7 +42,7 @@ def _filesystem() -> Any:
     client = session.create_client("s3")
     endpoint, region = client.meta.endpoint_url, client.meta.region_name
     config: dict[str, Any] = {"region": region}
-    if "amazonaws.com" not in endpoint:
+    if endpoint not in ("https://s3.amazonaws.com", f"https://s3.{region}.amazonaws.com"):
         config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
     make: Any = FsspecStore  # its stubs want literals where botocore gives strings
     return make(

@@ -28,6 +28,9 @@ _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", 
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 # S3 says this with status 400, which has no type of its own in obstore.
 _EXPIRED = "<Code>ExpiredToken</Code>"
+# S3 says these for a bucket of another region; botocore goes there by itself, obstore does not.
+_ELSEWHERE = ("<Code>PermanentRedirect</Code>", "<Code>AuthorizationHeaderMalformed</Code>")
+_REDIRECTED = "incorrectly configured region"  # obstore, where it does not hand on S3's words
 _S3_ERROR = re.compile("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 _S3_READS = {"max_pool_connections": 64, "retries": {"total_max_attempts": 1}}
 READ_BLOCK_BYTES = 1 << 20
@@ -97,6 +100,11 @@ def naming_store_errors(url: str) -> Iterator[None]:
         status = http_status(error)
         if status is None and not is_store_error(error):
             raise
+        if is_elsewhere(error):
+            raise UserError(
+                f"the bucket of {url} is in another region; set AWS_DEFAULT_REGION to its own, or "
+                "data.stream.s3_client=s3fs"
+            ) from None
         if is_refusal(error):
             raise _refused(url, error) from None
         if status in (404, 410):
@@ -126,6 +134,13 @@ def is_refusal(error: BaseException) -> bool:
     if http_status(error) in (401, 403) or type(error).__name__ in _REFUSALS:
         return True
     return is_store_error(error) and _EXPIRED in str(error)
+
+
+def is_elsewhere(error: BaseException) -> bool:
+    """Whether S3 says with `error` that the bucket is in another region than it was asked in."""
+    return is_store_error(error) and any(
+        words in str(error) for words in (*_ELSEWHERE, _REDIRECTED)
+    )
 
 
 def _refused(url: str, error: Exception) -> UserError:

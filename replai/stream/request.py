@@ -99,8 +99,9 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
 
 
 def _client(url: str, s3_client: S3Client) -> tuple[Any, str]:
-    if s3_client is S3Client.obstore and url.startswith(("s3://", "s3a://")):
-        return obstore_filesystem(url)
+    scheme, _, path = url.partition("://")
+    if s3_client is S3Client.obstore and scheme in ("s3", "s3a") and "//" not in path:
+        return obstore_filesystem(url)  # which knows no empty part of a path
     return storage.range_filesystem(url)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replai.core.storage import http_status, is_refusal, is_store_error
+from replai.core.storage import http_status, is_elsewhere, is_refusal, is_store_error
 
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
 _HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}
@@ -118,5 +118,5 @@ def may_pass(error: BaseException) -> bool:
     status = http_status(error)
     if status is not None:
         return status >= 500 or status in _BUSY
-    is_hopeless = type(error).__name__ in _HOPELESS or is_refusal(error)
+    is_hopeless = type(error).__name__ in _HOPELESS or is_refusal(error) or is_elsewhere(error)
     return is_store_error(error) and not is_hopeless

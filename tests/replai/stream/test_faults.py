@@ -180,6 +180,12 @@ def test_what_no_second_try_can_mend_stops_the_run(
         list(_stream(config))
 
 
+def test_a_bucket_of_another_region_is_told(proxy: FaultyProxy) -> None:
+    proxy.start_over(lambda number: "301" if number >= 3 else None)
+    with pytest.raises(UserError, match=r"in another region; set AWS_DEFAULT_REGION"):
+        list(_stream(replace(CONFIG, s3_client=S3Client.obstore)))
+
+
 def test_too_many_bad_samples_stop_the_run_and_are_named(
     proxy: FaultyProxy, tmp_path: Path
 ) -> None:

@@ -1,7 +1,8 @@
 import fsspec.config
 import pytest
 
-from replai.stream.request import S3Client
+from replai.core.obstore_reads import forget_client, obstore_filesystem
+from replai.stream.request import S3Client, _client
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,34 @@ def test_obstore_reads_where_it_is_installed(
     monkeypatch.setattr("replai.stream.request.find_spec", lambda _name: installed or None)
     monkeypatch.setattr(fsspec.config, "conf", settings)
     assert S3Client.auto.chosen() is chosen
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "asked"),
+    [
+        ("eu-west-1", "", None),
+        ("cn-north-1", "", "https://s3.cn-north-1.amazonaws.com.cn"),
+        ("eu-west-1", "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com", "the same"),
+    ],
+)
+def test_obstore_asks_where_botocore_would(
+    monkeypatch: pytest.MonkeyPatch, region: str, endpoint: str, asked: str | None
+) -> None:
+    found = {}
+    monkeypatch.setattr("obstore.fsspec.FsspecStore", lambda *_, **options: found.update(options))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    forget_client()
+    obstore_filesystem("s3://bucket/a.tar")
+    forget_client()
+    assert found["config"]["region"] == region
+    assert found["config"].get("endpoint") == (endpoint if asked == "the same" else asked)
+
+
+def test_a_path_with_an_empty_part_is_not_for_obstore() -> None:
+    assert type(_client("s3://bucket/a//b.tar", S3Client.obstore)[0]).__name__ == "S3FileSystem"
 
 
 def test_a_client_that_is_asked_for_is_taken() -> None:

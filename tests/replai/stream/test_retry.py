@@ -41,6 +41,7 @@ def error_with(text: str = "said by the store", **facts: object) -> Exception:
         (error_with(__module__="obstore.exceptions"), True),
         (error_with("<Code>ExpiredToken</Code>", __module__="obstore.exceptions"), False),
         (error_with("<Code>ExpiredToken</Code>"), False),
+        (error_with("incorrectly configured region", __module__="obstore.exceptions"), False),
         (error_with(code=503), True),
         (error_with(code="502"), True),
         (error_with(status_code=429), True),
