@@ -31,10 +31,14 @@ class S3Client(Enum):
     """In Rust, a quarter of the CPU a read; `pip install obstore`."""
 
     def chosen(self) -> S3Client:
-        """Which of the two `auto` stands for here; s3fs, too, where fsspec has settings for it."""
+        """Which of the two `auto` stands for here; s3fs, too, where fsspec has settings for it, or
+        botocore certificates: obstore knows those of SSL_CERT_FILE alone.
+        """
         if self is not S3Client.auto:
             return self
-        is_settled = bool(fsspec.config.conf.get("s3"))
+        certificates = os.environ.get("AWS_CA_BUNDLE")
+        has_its_own = certificates and certificates != os.environ.get("SSL_CERT_FILE")
+        is_settled = bool(fsspec.config.conf.get("s3") or has_its_own)
         return S3Client.s3fs if is_settled or not find_spec("obstore") else S3Client.obstore
 
 

@@ -18,7 +18,17 @@ def test_obstore_reads_where_it_is_installed(
 ) -> None:
     monkeypatch.setattr("replai.stream.request.find_spec", lambda _name: installed or None)
     monkeypatch.setattr(fsspec.config, "conf", settings)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     assert S3Client.auto.chosen() is chosen
+
+
+def test_a_store_with_certificates_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsspec.config, "conf", {})
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/our-ca.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert S3Client.auto.chosen() is S3Client.s3fs
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/our-ca.pem")
+    assert S3Client.auto.chosen() is S3Client.obstore
 
 
 @pytest.mark.parametrize(
