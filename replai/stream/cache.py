@@ -206,20 +206,13 @@ class DiskCache:
         If there was none, samples of datasets that are out of use went, the longest unused first;
         others only where there was more than the limit (it was a higher one before).
         """
-        files = {dataset: list(_files(dataset)) for dataset in self._datasets()}
-        kept = sum(file_size for found in files.values() for _, file_size in found)
+        kept = sum(file_size for one in self._datasets() for _, file_size in _files(one))
         if kept + size <= self.limit_bytes:
             return kept
         with_room = min(int(SWEPT_SHARE * self.limit_bytes), self.limit_bytes - size)
-        for dataset in sorted(files, key=lambda one: _mtime(one / USED_NAME)):
+        for dataset in sorted(self._datasets(), key=lambda one: _mtime(one / USED_NAME)):
             is_used = _is_recent(dataset / USED_NAME, IDLE_SECONDS)
-            goal = self.limit_bytes if is_used else with_room
-            for path, file_size in files[dataset]:
-                if kept <= goal:
-                    break
-                if not _TEMPORARY.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
-                    kept -= file_size
+            kept = _reduced(dataset, kept, self.limit_bytes if is_used else with_room)
         return kept
 
     def _datasets(self) -> Iterator[Path]:
@@ -240,6 +233,18 @@ def _files(dataset: Path) -> Iterator[tuple[Path, int]]:
         elif is_temporary or _SAMPLE.fullmatch(path.name):
             with contextlib.suppress(FileNotFoundError):  # renamed or removed meanwhile
                 yield path, path.lstat().st_size
+
+
+def _reduced(dataset: Path, kept: int, goal: int) -> int:
+    """`kept` bytes less those of the dataset's samples that went to reach `goal`."""
+    if kept > goal:
+        for path, file_size in _files(dataset):
+            if _SAMPLE.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+                kept -= file_size
+            if kept <= goal:
+                break
+    return kept
 
 
 def _is_recent(path: Path, seconds: float) -> bool:
