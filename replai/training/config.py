@@ -42,7 +42,7 @@ class RunConfig:
     """A training run. A config file gives what differs from the paper's defaults here."""
 
     out: str = "???"
-    """Folder of the run: checkpoints, metrics.jsonl, TensorBoard files, resolved config."""
+    """Folder of the run, a path: checkpoints, metrics.jsonl, TensorBoard files, resolved config."""
     seed: int = 0
     batch_size: int = 128
     """Moments in the global batch."""
@@ -82,6 +82,8 @@ class RunConfig:
             raise ValueError(
                 f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"
             )
+        if "://" in self.out:
+            raise ValueError(f"out is {self.out}; a run's folder is a path, not a URL")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must not be negative")
         if self.objective.name not in OBJECTIVES:

@@ -86,8 +86,13 @@ def make_optimizer(
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Loads `state`, laid out in memory as the weights are now: fused steps want both alike."""
-    optimizer.load_state_dict(state)
+    """Loads `state`, laid out in memory as the weights are now: fused steps want both alike.
+
+    Whether steps are fused, `optimizer` says, not the run that wrote `state`, perhaps elsewhere.
+    """
+    pairs = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    groups = [{**theirs, "fused": ours["fused"]} for theirs, ours in pairs]
+    optimizer.load_state_dict({**state, "param_groups": groups})
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:

@@ -3,7 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replai.training.optim import Algorithm, OptimConfig, learning_rate, make_optimizer
+from replai.training.optim import (
+    Algorithm,
+    OptimConfig,
+    learning_rate,
+    load_optimizer,
+    make_optimizer,
+)
 
 CPU = torch.device("cpu")
 CONFIG = OptimConfig(learning_rate=0.1, warmup_fraction=0.1, final_fraction=0.01)
@@ -41,6 +47,20 @@ def test_sgd_is_the_papers() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.9
     adam = make_optimizer(torch.nn.Linear(2, 2), OptimConfig(algorithm=Algorithm.adamw), CPU)
     assert isinstance(adam, torch.optim.AdamW)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_fused_is_what_the_run_says_that_goes_on(algorithm: Algorithm) -> None:
+    """Not what the run said that wrote the checkpoint, perhaps on a GPU."""
+    before, after = (
+        make_optimizer(torch.nn.Linear(2, 2), OptimConfig(algorithm=algorithm), CPU)
+        for _ in range(2)
+    )
+    state = before.state_dict()
+    for group in state["param_groups"]:
+        group["fused"] = True
+    load_optimizer(after, state)
+    assert [group["fused"] for group in after.param_groups] == [None, None]
 
 
 @pytest.mark.parametrize("bad", [{"learning_rate": 0}, {"momentum": 1.5}, {"clip_norm": -1}])
