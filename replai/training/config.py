@@ -86,6 +86,13 @@ class RunConfig:
             raise ValueError(f"out is {self.out}; a run's folder is a path, not a URL")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must not be negative")
+        seconds, log_mel = self.objective.audio_seconds, self.encoders.log_mel
+        num_samples = round(seconds * log_mel.sample_rate_hz)
+        if num_samples < log_mel.n_fft:
+            raise ValueError(
+                f"objective.audio_seconds is {seconds}: {num_samples} samples, fewer than one "
+                f"window of the spectrogram, {log_mel.n_fft}"
+            )
         if self.objective.name not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise ValueError(f"objective.name is {self.objective.name!r}, not one of {known}")

@@ -45,3 +45,8 @@ def test_a_runs_folder_is_no_url() -> None:
     """A path of that name would be made here, and the run be lost with the machine."""
     with pytest.raises(UserError, match=r"out is s3://bucket/run; .* a path, not a URL"):
         load_config(RunConfig, CONFIGS / "demo.yaml", ["out=s3://bucket/run", "data.root=/data"])
+
+
+def test_a_sound_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(UserError, match=r"audio_seconds is 0\.01: 160 samples, .* window .* 512"):
+        load_config(RunConfig, CONFIGS / "demo.yaml", [*GIVEN, "objective.audio_seconds=0.01"])
