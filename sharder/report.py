@@ -1,25 +1,14 @@
-"""What a job tells its user: a progress bar with an estimate, and names of what was left out."""
+"""What a job tells its user: how far it is, and names of what was left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from replai.core.progress import console, with_progress
 
-T = TypeVar("T")
+__all__ = ["Skipped", "console", "name_first", "name_skipped", "with_progress"]
 
-# A path is no markup: nothing in what is printed means more than it says.
-console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 NAMED_AT_MOST = 10
 
 
@@ -29,19 +18,6 @@ class Skipped:
 
     name: str
     reason: str
-
-
-def with_progress(results: Iterable[T], total: int, title: str) -> Iterator[T]:
-    """Passes `results` on; on a terminal, beside a bar with an estimate of the time left."""
-    columns = (
-        TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total)
-        for result in results:
-            progress.advance(task)
-            yield result
 
 
 def name_skipped(skipped: Sequence[Skipped], what: str) -> None:

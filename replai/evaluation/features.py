@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.core.index import DatasetIndex
+from replai.core.progress import with_progress
 from replai.evaluation.collect import ALONE, Collected
 from replai.evaluation.config import ClipsConfig
-from replai.evaluation.progress import with_progress
 from replai.models import Encoders
 from replai.stream.loader import AVStream, Share
 from replai.stream.sampling import At, SamplingConfig

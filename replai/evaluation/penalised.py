@@ -23,11 +23,11 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from replai.core.errors import UserError
+from replai.core.progress import with_progress
 from replai.core.seeding import generator
 from replai.evaluation.config import PenaltyConfig
 from replai.evaluation.features import Features, Task
 from replai.evaluation.linear import standard
-from replai.evaluation.progress import with_progress
 from replai.evaluation.scores import top_k_hits
 
 Make = Callable[[float], Any]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from replai.core import storage
 from replai.core.errors import SampleError
+from replai.core.progress import with_progress
 from replai.evaluation.collect import ALONE, Collected
 from replai.evaluation.config import Method, Over, ScoringConfig, SoundsConfig
 from replai.evaluation.esc50 import Recording
@@ -30,7 +31,6 @@ from replai.evaluation.evaluate import (
     task_outcome,
 )
 from replai.evaluation.features import Features, Task
-from replai.evaluation.progress import with_progress
 from replai.evaluation.scores import groups_of
 from replai.media.audio import SoundRequest
 from replai.media.decode import read_views

@@ -18,20 +18,24 @@ from rich.progress import (
 
 T = TypeVar("T")
 
+# A path is no markup: nothing in what is printed means more than it says.
+console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 LINE_EVERY_SECONDS = 30.0
 
 
 def with_progress(
     items: Iterable[T], total: int, title: str, *, of_each: int = 1, shown: bool = True
 ) -> Iterator[T]:
-    """Passes `items` on, each worth `of_each` of `total`, and tells how long it will still take."""
+    """Passes `items` on, each worth `of_each` of `total`, and tells how long it will still take.
+
+    An item is done when the next one is asked for.
+    """
     if not shown:
         yield from items
         return
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     started = told = time.monotonic()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
