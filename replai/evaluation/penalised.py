@@ -142,10 +142,15 @@ def _chosen(
     config: PenaltyConfig,
 ) -> float:
     """The strength of the highest top-1 accuracy on the held-out items."""
+    if len(config.strengths) == 1:
+        return float(config.strengths[0])
     known = labels >= 0
     fits, tries = known & ~held_out, known & held_out
-    if len(config.strengths) == 1 or len(set(labels[fits])) < 2 or not tries.any():
-        return float(config.strengths[0])
+    if len(set(labels[fits])) < 2 or not tries.any():
+        raise UserError(
+            f"{title}: too little is labelled to hold videos out and choose among "
+            f"{len(config.strengths)} strengths; give one alone, as in logistic.strengths=[1.0]"
+        )
     count = int(labels.max()) + 1
     answers = torch.from_numpy(labels[tries])
     found = []

@@ -76,6 +76,16 @@ def test_a_single_class_is_refused() -> None:
         fit_logistic(replace(features, labels=labels), (3, 3), CONFIG, seed=0)
 
 
+def test_a_choice_that_nothing_can_be_held_out_for_is_refused() -> None:
+    """Rather than made in silence."""
+    one_video = separable(10, 0)
+    assert len(set(one_video.origins)) == 1
+    with pytest.raises(UserError, match="verb: too little is labelled to hold videos out"):
+        fit_logistic(one_video, (3, 3), CONFIG, seed=0)
+    alone = PenaltyConfig(strengths=[0.1])
+    assert fit_logistic(one_video, (3, 3), alone, seed=0).protocol()["C"]["verb"] == 0.1
+
+
 @pytest.mark.parametrize("strengths", [[], [0.0, 1.0], [1.0, 0.1], [1.0, 1.0]])
 def test_strengths_that_make_no_sense_are_refused(strengths: list[float]) -> None:
     with pytest.raises(ValueError, match="strengths is"):
