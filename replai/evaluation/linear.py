@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from replai.evaluation.config import LinearConfig
 from replai.evaluation.features import Features
 
+LEAST_VARIATION = 1e-6
+"""Deviation over mean; what varies less does so by rounding."""
+
 
 class LinearHeads(nn.Module):
     """One linear classifier a task, on standardised features."""
@@ -78,9 +81,14 @@ def fit_heads(
 
 
 def standard(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, float32 [D] each, of values [N, V, D] over items and views."""
+    """Mean and standard deviation, float32 [D] each, of values [N, V, D] over items and views.
+
+    1 for the deviation of what is constant, as a channel that no training item excites: divided by
+    next to nothing, a test item that does excite it would be told by that channel alone.
+    """
     flat = values.flatten(0, 1)
-    return flat.mean(dim=0), flat.std(dim=0).clamp_min(1e-6)
+    mean, std = flat.mean(dim=0), flat.std(dim=0)
+    return mean, std.where(std > LEAST_VARIATION * mean.abs(), 1.0)
 
 
 def _loss(logits: tuple[Tensor, ...], labels: Tensor) -> Tensor:

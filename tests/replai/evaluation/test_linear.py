@@ -30,6 +30,14 @@ def test_features_without_a_signal_give_chance() -> None:
     assert top1(heads, separable(300, 1)) < 60
 
 
+def test_a_channel_that_no_training_item_excites_decides_nothing() -> None:
+    train, test = (
+        replace(one, values=torch.nn.functional.pad(one.values, (0, 1), value=channel))
+        for one, channel in ((separable(200, 0), 0.3), (separable(100, 1), 0.5))
+    )
+    assert top1(fit_heads(train, (3, 3), CONFIG, seed=0), test) > 95
+
+
 def test_the_same_seed_gives_the_same_heads() -> None:
     features = separable(50, 0, num_views=3)
     one, other, another = (fit_heads(features, (3, 3), CONFIG, seed=s) for s in (0, 0, 1))
