@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from replai.core.errors import UserError
 from replai.objectives.gather import gather
 from replai.stream.loader import Share
 
@@ -41,9 +42,18 @@ class Collected:
             parts.append(everyones.cpu())
 
     def whole(self, num_items: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """(bool [N]: which items could be had; their labels; their values by encoder)."""
+        """(bool [N]: which items could be had; their labels; their values by encoder).
+
+        Raises UserError for values that are not finite, of which no classifier can be fitted.
+        """
         facts = torch.cat(self._facts)[:num_items]
         assert torch.equal(facts[:, 0], torch.arange(num_items)), "an item missed, or twice"
         valid = facts[:, 1].bool()
         values = {name: torch.cat(of)[:num_items][valid] for name, of in self._values.items()}
+        for name, of in values.items():
+            if not of.isfinite().all():
+                raise UserError(
+                    f"features of encoder {name!r} are not finite: its weights have diverged, or "
+                    "are too large for its precision; probe an earlier checkpoint"
+                )
         return valid, facts[:, 2:][valid], values

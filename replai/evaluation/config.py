@@ -191,7 +191,8 @@ class ProbeConfig(ClipsConfig, ScoringConfig):
     test_annotations: str = ""
     """The same for `test_root`, which may then be the same root."""
     out: str = "???"
-    """Folder for probe.json and pictures, and quarantine.jsonl if samples are bad."""
+    """Folder, or URL of one, for probe.yaml (this config), probe.json and pictures, and if it is
+    local quarantine.jsonl, should samples be bad."""
     seed: int = 0
     """Of heads, held-out videos and resamples, and of the random encoder beside the trained one."""
     classifiers: list[Method] = field(default_factory=lambda: [Method.sgd])

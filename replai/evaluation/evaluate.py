@@ -138,11 +138,13 @@ def task_outcome(
     seed: int,
     folds: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """The figures of one task. Items without a class (label -1) do not count.
+    """The figures of one task; none where no item has a class. Items without (-1) do not count.
 
     `folds` int64 [N]: top-1 and top-5 are then means over the folds.
     """
     known = labels >= 0
+    if not known.any():
+        return Outcome()
     scores, labels, groups = scores[known], labels[known], groups[known]
     parts = np.zeros(len(labels), np.int64) if folds is None else folds[known]
     answers = Tensor(labels).long()

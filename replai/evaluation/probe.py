@@ -8,6 +8,7 @@ import torch
 
 from replai.core import storage
 from replai.core.annotations import read_annotations
+from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
@@ -21,7 +22,7 @@ from replai.models import Encoders
 from replai.stream.loader import Share
 from replai.weights import load_encoders
 
-QUARANTINE_NAME = "quarantine.jsonl"
+CONFIG_NAME, QUARANTINE_NAME = "probe.yaml", "quarantine.jsonl"
 TRAINED, RANDOM = "trained", "random"
 
 
@@ -31,21 +32,22 @@ def run_probe(
     """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
 
     As one rank of several this returns nothing but on the first. Raises UserError for a
-    checkpoint, a dataset, labels or sounds that cannot be used.
+    checkpoint, a dataset, labels or sounds that cannot be used, and for an `out` that cannot.
     """
     torch.set_num_threads(config.cpu_threads)
-    actions = _opened_actions(config, share) if config.train_root else None
-    recordings = read_esc50(config.sounds.folder) if config.sounds.folder else None
+    if share.rank == 0:  # first of all, so that a folder that cannot be written to costs no time
+        storage.write_bytes(storage.join(config.out, CONFIG_NAME), config_yaml(config).encode())
+    splits = _opened_actions(config, share) if config.train_root else ()
+    recordings = read_esc50(config.sounds.folder) if config.sounds.folder else []
     encoders = trained_and_random(config)
     quarantine = _fresh_quarantine(config.out, share.rank)
-    outcomes: dict[str, Outcome] = {}
-    if actions:
-        outcomes = _probe_actions(encoders, actions, config, device, share, quarantine)
-    if recordings:
-        found = _probe_sounds(encoders, recordings, config, device, share, quarantine)
-        both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
-        outcomes = {**outcomes, **both}
-    return outcomes
+    actions = [_read(encoders, one, config, device, share, quarantine) for one in splits]
+    sounds = _heard(encoders, recordings, config, device, share, quarantine)
+    # What follows may take hours, and is the first rank's alone: nobody waits for it any more.
+    outcomes = _probe_actions(actions, config) if actions else {}
+    found = _probe_sounds(sounds, config)
+    both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
+    return {**outcomes, **both}
 
 
 def trained_and_random(config: ProbeConfig) -> dict[str, Encoders]:
@@ -82,19 +84,47 @@ def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
     return told.index
 
 
-def _probe_actions(
+def _read(
     encoders: dict[str, Encoders],
-    splits: tuple[DatasetIndex, DatasetIndex],
+    index: DatasetIndex,
     config: ProbeConfig,
     device: torch.device,
     share: Share,
     quarantine: Path | None,
-) -> dict[str, Outcome]:
-    found = []
-    for index in splits:
-        found.append(action_features(encoders, index, config, device, share, quarantine))
-        _say_left_out(found[-1], f"samples of {index.root}", quarantine)
-    train, test = found
+) -> dict[str, Features]:
+    """Features of a split's actions, on the first rank."""
+    found = action_features(encoders, index, config, device, share, quarantine)
+    _say_left_out(found, f"samples of {index.root}", quarantine, share)
+    return found
+
+
+def _heard(
+    encoders: dict[str, Encoders],
+    recordings: list[Recording],
+    config: ProbeConfig,
+    device: torch.device,
+    share: Share,
+    quarantine: Path | None,
+) -> dict[str, Features]:
+    """Features of the recordings, if there are any, on the first rank."""
+    if not recordings:
+        return {}
+    found = sound_features(encoders, recordings, config.sounds, device, share, quarantine)
+    _say_left_out(found, f"sounds of {config.sounds.folder}", quarantine, share)
+    return found
+
+
+def _say_left_out(
+    features: dict[str, Features], what: str, quarantine: Path | None, share: Share
+) -> None:
+    others = " and quarantine-rank*.jsonl" if share.world_size > 1 else ""
+    named = f"; they are named in {quarantine}{others}" if quarantine else ""
+    for bad in {one.num_left_out for one in features.values()} - {0}:
+        print(f"{bad} bad {what} are left out{named}", flush=True)
+
+
+def _probe_actions(splits: list[dict[str, Features]], config: ProbeConfig) -> dict[str, Outcome]:
+    train, test = splits
     told = {
         "train": config.train_annotations or config.train_root,
         "test": config.test_annotations or config.test_root,
@@ -114,17 +144,8 @@ def _probe_actions(
     }
 
 
-def _probe_sounds(
-    encoders: dict[str, Encoders],
-    recordings: list[Recording],
-    config: ProbeConfig,
-    device: torch.device,
-    share: Share,
-    quarantine: Path | None,
-) -> dict[str, Outcome]:
+def _probe_sounds(features: dict[str, Features], config: ProbeConfig) -> dict[str, Outcome]:
     sounds = config.sounds
-    features = sound_features(encoders, recordings, sounds, device, share, quarantine)
-    _say_left_out(features, f"sounds of {sounds.folder}", quarantine)
     told = {
         "folder": sounds.folder, "clips": sounds.clips, "clip_seconds": sounds.clip_seconds,
     }  # fmt: skip
@@ -132,12 +153,6 @@ def _probe_sounds(
         name: evaluate_folds(of, sounds.classifier, config, config.seed).told(told)
         for name, of in features.items()
     }
-
-
-def _say_left_out(features: dict[str, Features], what: str, quarantine: Path | None) -> None:
-    for bad in {one.num_left_out for one in features.values()} - {0}:
-        named = f"; they are named in {quarantine}" if quarantine else ""
-        print(f"{bad} bad {what} are left out{named}", flush=True)
 
 
 def _fresh_quarantine(out: str, rank: int) -> Path | None:

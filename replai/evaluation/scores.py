@@ -64,7 +64,7 @@ def groups_of(origins: NDArray[np.str_], over: Over) -> NDArray[np.int64]:
 
 
 def accuracy(hits: Hits, groups: NDArray[np.int64], config: IntervalConfig, seed: int) -> Estimate:
-    """Share of hits; 0 without items."""
+    """Share of hits, of which there must be one at least."""
     return _estimate(hits, np.zeros(len(hits), np.int64), groups, config, seed)
 
 
@@ -91,8 +91,6 @@ def _estimate(
     Whole groups are drawn with replacement, as many as there are; a class counts in the resamples
     that it occurs in.
     """
-    if not len(hits):
-        return Estimate(0.0, None)
     right, all_ = (_counts(groups, classes, weights) for weights in (hits.astype(float), None))
     percent = float(_mean_share(right.sum(axis=0)[None], all_.sum(axis=0)[None])[0])
     num_groups = len(right)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from replai.core.errors import UserError
 from replai.core.index import open_index
+from replai.evaluation.collect import ALONE, Collected
 from replai.evaluation.config import ClipsConfig
 from replai.evaluation.features import Features, action_features
 from replai.models import Encoders
@@ -65,6 +67,14 @@ def test_views(encoders: Mapping[str, Encoders], small_root: Path) -> None:
         expected = torch.cat([single[:, first], single[:, second]], dim=1)
         torch.testing.assert_close(pairs[:, view], expected)
     assert not torch.allclose(single[:, 0], single[:, 3])
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    collected, one = Collected(["trained"], ALONE), torch.zeros(1, dtype=torch.int64)
+    values = {"trained": torch.tensor([[[1.0, torch.inf]]])}
+    collected.add(one, one == 0, one[:, None], values)
+    with pytest.raises(UserError, match="features of encoder 'trained' are not finite"):
+        collected.whole(1)
 
 
 def test_clips_that_are_no_whole_parts_are_refused() -> None:

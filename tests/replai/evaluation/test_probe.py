@@ -18,12 +18,21 @@ import torch
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.core.index import open_index
-from replai.evaluation.config import IntervalConfig, LinearConfig, Method, ProbeConfig
+from replai.evaluation import probe
+from replai.evaluation.config import (
+    IntervalConfig,
+    LinearConfig,
+    Method,
+    ProbeConfig,
+    SoundsConfig,
+)
+from replai.evaluation.evaluate import Outcome
 from replai.evaluation.probe import run_probe
 from replai.stream.loader import StreamConfig
 from replai.stream.worker import fork_server
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
+from tests.replai.evaluation.made_up import separable
 from tests.replai.stream.test_loader import damage
 from tests.replai.training.runs import TINY_CROP, tiny_run
 from tests.worlds import SmallData
@@ -58,6 +67,12 @@ def config(train: Path, test: Path, out: Path, checkpoint: str = "none.pt") -> P
 def test_a_probe_on_its_own_training_videos_is_refused(small_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="videos are in both"):
         run_probe(config(small_root, small_root, tmp_path), CPU)
+
+
+def test_an_out_that_cannot_be_written_to_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(UserError, match=f"{tmp_path}/out/probe.yaml"):
+        run_probe(config(Path("/no/such"), Path("/no/such"), tmp_path / "out"), CPU)
 
 
 def test_a_probe_on_other_class_ids_is_refused(
@@ -136,6 +151,29 @@ def test_bad_samples_are_named_once_and_counted_on_the_screen(
     line = f"1 bad samples of {root} are left out; they are named in {tmp_path}/quarantine.jsonl"
     assert capsys.readouterr().out.splitlines() == [line]
     assert outcome.to_fields()["protocol"]["actions"]["num_left_out"] == 1
+
+
+def test_all_ranks_have_read_before_the_first_one_fits(
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    """Else the others wait for it with the sounds, and give up after `rank_timeout_seconds`."""
+    wanted = config(small_root, other_root, tmp_path, checkpoint)
+    wanted = replace(wanted, sounds=SoundsConfig(folder="ESC-50"))
+    done: list[str] = []
+
+    def noted(name: str, gives: object) -> mock._patch[mock.Mock]:
+        mocked = mock.Mock(side_effect=lambda *_: done.append(name) or gives)
+        return mock.patch.object(probe, name, mocked)
+
+    one = {"trained": separable(20, 0)}
+    with (
+        noted("read_esc50", ["a recording"]), noted("action_features", one),
+        noted("sound_features", one), noted("evaluate", Outcome()),
+        noted("evaluate_folds", Outcome()),
+    ):  # fmt: skip
+        run_probe(wanted, CPU)
+    assert done == ["read_esc50", *["action_features"] * 2, "sound_features", "evaluate",
+                    "evaluate_folds"]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle"])
