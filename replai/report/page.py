@@ -74,10 +74,10 @@ def write_report(inputs: Inputs, output: Path) -> None:
     if examples:
         sections.append(_section("Held-out moments, epoch by epoch", _watched(examples)))
     if inputs.root:
-        title = "What it saw: moments of interaction in held-out videos"
+        title = "Clips and sound around a time"
         sections.insert(0, _section(title, _moments(config, open_index(inputs.root))))
     if inputs.probe:
-        result = json.loads(inputs.probe.read_text())
+        result = _read_probe(inputs.probe)
         sections.append(_section("What the features are worth: a linear probe", _probe(result)))
     resolved = html.escape((inputs.run / CONFIG_NAME).read_text())
     sections.append(_section("The run", f"<pre>{resolved}</pre>"))
@@ -85,7 +85,15 @@ def write_report(inputs: Inputs, output: Path) -> None:
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>RepLAI run</title>"
         f"<style>{STYLE}</style><h1>RepLAI run</h1>{''.join(sections)}</html>\n"
     )
-    storage.write_local_atomically(output, page.encode())
+    storage.write_bytes(str(output), page.encode())
+
+
+def _read_probe(path: Path) -> Result:
+    try:
+        result: Result = json.loads(path.read_text())
+    except ValueError:
+        raise UserError(f"{path} is no probe.json") from None
+    return result
 
 
 def _section(title: str, body: str) -> str:
@@ -112,11 +120,12 @@ def _moments(config: RunConfig, index: DatasetIndex) -> str:
     )
     batch = next(iter(stream))
     rows = batch.valid.nonzero().flatten().tolist()[:NUM_MOMENTS]
+    delta, at = config.objective.delta_seconds, config.data.sampling.at.value
     note = (
-        "<p class='note'>Each row is one moment t that <code>sharder detect</code> found: frames "
-        f"of the clip that ends {config.objective.delta_seconds:g} s before t, the log-mel "
-        "spectrogram of the sound around t (white line), frames of the clip that starts "
-        f"{config.objective.delta_seconds:g} s after t.</p>"
+        "<p class='note'>Each row is one time t, sampled as in the run "
+        f"(<code>data.sampling.at={at}</code>): frames of the clip that ends {delta:g} s before t, "
+        "the log-mel spectrogram of the sound around t (white line), frames of the clip that "
+        f"starts {delta:g} s after t.</p>"
     )
     return note + "".join(_strip(batch, row, config.encoders.log_mel) for row in rows)
 
@@ -188,8 +197,8 @@ def _probe(result: Result) -> str:
     table = f"<table><tr><th>encoder</th>{head}</tr>{body}</table>"
     told = "; ".join(html.escape(line) for line in protocol_lines(result))
     note = (
-        "<p class='note'>Accuracy in % on videos that neither the encoder nor the linear heads "
-        f"were trained on; the encoders are frozen. {told}</p>"
+        "<p class='note'>Accuracy in % on videos that the linear heads were not trained on; "
+        f"the encoders are frozen. {told}</p>"
     )
     bars, classes = probe_bars(result), class_dots(result)
     return table + note + _image(bars, "probe accuracies") + _image(classes, "class by class")

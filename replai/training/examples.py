@@ -46,16 +46,24 @@ class Examples:
 
 
 def write_moments(directory: Path, batch: AVBatch, encoders: Encoders) -> None:
-    """Writes the first moments of a batch that lies on the host."""
+    """Writes the first moments of a batch that lies on the host.
+
+    Drops rows of other moments, as there are after a resume on other held-out data, or on ranks
+    with a larger or smaller part of the first batch.
+    """
     video = {name: view for name, view in batch.views.items() if view.dtype == torch.uint8}
     waveform = next(view for view in batch.views.values() if view.dtype != torch.uint8)
     device = next(encoders.parameters()).device
     with torch.no_grad():
         log_mel = encoders.log_mel(waveform[:NUM_MOMENTS].to(device)).cpu()
     times = zip(batch.video_ids, batch.seconds.tolist(), strict=True)
+    titles = [f"{name}, {time:.2f} s" for name, time in times][:NUM_MOMENTS]
+    earlier = read_examples(directory)
+    if earlier and earlier.titles != titles:
+        (directory / ROWS_NAME).unlink()
     arrays: dict[str, Any] = {
         "sounds": log_mel[:, 0].numpy().astype(np.float16),
-        "titles": np.array([f"{name}, {time:.2f} s" for name, time in times][:NUM_MOMENTS]),
+        "titles": np.array(titles),
         **{f"clip/{name}": _frames(view[:NUM_MOMENTS]) for name, view in video.items()},
     }
     data = io.BytesIO()

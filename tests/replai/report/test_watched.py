@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.report.page import Inputs, write_report
 from replai.report.watched import (
@@ -63,6 +64,20 @@ def test_a_run_keeps_its_moments_and_a_row_for_each_validation(
     assert "after epoch 2" in text
 
 
+def test_rows_of_other_moments_are_dropped(small_root: Path, tmp_path: Path) -> None:
+    """As when a run goes on with more ranks, and the first one has less of the first batch."""
+    for batch_size, steps in ((4, [1]), (2, [2, 3])):
+        config = tiny_run(small_root, tmp_path, batch_size=batch_size)
+        config = replace(config, data=replace(config.data, validation_root=str(small_root)))
+        trainer = Trainer(config, Ranks(0, 1, torch.device("cpu")))
+        for trainer.stepper.step in steps:
+            trainer.validate()
+    found = read_examples(tmp_path)
+    assert found is not None
+    assert len(found.titles) == 2
+    assert [len(row[FORWARD]) for row in found.rows] == [2, 2]
+
+
 def test_a_run_that_goes_back_drops_later_rows(tmp_path: Path) -> None:
     for step in (10, 20, 30, 20):
         write_row(tmp_path, step, step // 10, {FORWARD: torch.full((20,), step / 100)})
@@ -82,6 +97,16 @@ def test_nothing_is_there_before_the_first_validation(tmp_path: Path) -> None:
     assert read_examples(tmp_path) is None
     with pytest.raises(UserError, match="no such file"):
         write_report(Inputs(tmp_path, None, ""), tmp_path / "page.html")
+
+
+def test_what_the_page_cannot_read_or_write_is_one_line(tmp_path: Path) -> None:
+    config = tiny_run(Path("root"), tmp_path)
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    (tmp_path / "metrics.jsonl").touch()
+    with pytest.raises(UserError, match=r"config\.yaml is no probe\.json"):
+        write_report(Inputs(tmp_path, tmp_path / "config.yaml", ""), tmp_path / "page.html")
+    with pytest.raises(UserError, match=r"metrics\.jsonl/page\.html"):
+        write_report(Inputs(tmp_path, None, ""), tmp_path / "metrics.jsonl" / "page.html")
 
 
 def test_the_nearest_come_first_and_ties_keep_their_order() -> None:
