@@ -51,21 +51,22 @@ def match_tensors(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> M
     )
 
 
-def load_encoders(url: str, released_form: EncodersConfig) -> Encoders:
+def load_encoders(url: str, released_form: EncodersConfig | None = None) -> Encoders:
     """The encoders in the checkpoint at `url`, on the CPU.
 
     One of train.py says their form itself; those released with AVID and RepLAI do not, and have
-    `released_form`. Raises UserError if the file is none of these, or holds other encoders.
+    `released_form` (the default one). Raises UserError if the file is none of these, or holds other
+    encoders.
     """
     state = load_foreign(url)
     if state.get("format") == FORMAT:
-        return _own_encoders(state)
+        return _own_encoders(state, url)
     tensors = _model_tensors(state)
     layout = _layout_of(tensors)
     if not layout:
         raise UserError(f"{url} is no checkpoint of train.py, nor one as AVID or RepLAI release it")
     with torch.random.fork_rng(devices=[]):
-        encoders = Encoders(released_form)
+        encoders = Encoders(released_form or EncodersConfig())
     ours = {f"encoders.{key}": value for key, value in encoders.state_dict().items()}
     ours = {key: value for key, value in ours.items() if not key.startswith(CONSTANTS)}
     names = dict(zip(RELEASED[layout], ENCODERS, strict=True))
@@ -77,11 +78,19 @@ def load_encoders(url: str, released_form: EncodersConfig) -> Encoders:
     return encoders
 
 
-def _own_encoders(state: dict[str, Any]) -> Encoders:
+def _own_encoders(state: dict[str, Any], url: str) -> Encoders:
+    form = config_from_dict(EncodersConfig, state["config"]["encoders"], url)
     with torch.random.fork_rng(devices=[]):
-        encoders = Encoders(config_from_dict(EncodersConfig, state["config"]["encoders"]))
+        encoders = Encoders(form)
+    refuse_other_version(encoders.state_dict(), state["encoders"], url)
     encoders.load_state_dict(state["encoders"])
     return encoders
+
+
+def own_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The encoders' and the objective's in a checkpoint of train.py, by the learner's keys."""
+    parts = [(part, state[part].items()) for part in ("encoders", "objective")]
+    return {f"{part}.{key}": value for part, items in parts for key, value in items}
 
 
 def read_tensors(url: str, layout: str) -> dict[str, Tensor]:
@@ -90,9 +99,7 @@ def read_tensors(url: str, layout: str) -> dict[str, Tensor]:
     Raises UserError if it is of another layout than `layout`: "checkpoint", "avid" or "replai".
     """
     if layout == "checkpoint":
-        state = load_checkpoint(url)
-        parts = [(part, state[part].items()) for part in ("encoders", "objective")]
-        tensors = {f"{part}.{key}": value for part, items in parts for key, value in items}
+        tensors = own_tensors(load_checkpoint(url))
         return {key: value for key, value in tensors.items() if not key.startswith(CONSTANTS)}
     state = load_foreign(url)
     tensors = _model_tensors(state)
@@ -116,19 +123,40 @@ def refuse_other_encoders(
     match: Match, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], url: str
 ) -> None:
     """Raises UserError unless the encoders' tensors are the same in name and shape."""
+    if differing := _differing(match, ours, theirs, ENCODERS):
+        raise UserError(
+            f"{url} holds other encoders than this run has: {differing}. Give the run their sizes "
+            "and norm (encoders.video, encoders.audio; released encoders have the default ones)"
+        )
+
+
+def refuse_other_version(
+    ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], url: str
+) -> None:
+    """Raises UserError unless the state in our checkpoint at `url` is the one we have: as it must
+    be where the configs are alike and only this program has changed."""
+    if differing := _differing(match_tensors(ours, theirs), ours, theirs):
+        raise UserError(
+            f"{url} was written by another version of this program: {differing}. Use it with that "
+            "version, or give init.checkpoint to a new run"
+        )
+
+
+def _differing(
+    match: Match,
+    ours: Mapping[str, Tensor],
+    theirs: Mapping[str, Tensor],
+    prefixes: str | tuple[str, ...] = "",
+) -> str:
+    """The first tensors that differ, of those that begin so; empty if none does."""
     differing = [
         *(f"{key} is {_shape(ours[key])} here, {_shape(theirs[key])} there"
-          for key in match.resized if key.startswith(ENCODERS)),
-        *(f"{key} is not in the file" for key in match.absent if key.startswith(ENCODERS)),
-        *(f"{key} is in the file alone" for key in match.unused if key.startswith(ENCODERS)),
+          for key in match.resized if key.startswith(prefixes)),
+        *(f"{key} is not in the file" for key in match.absent if key.startswith(prefixes)),
+        *(f"{key} is in the file alone" for key in match.unused if key.startswith(prefixes)),
     ]  # fmt: skip
-    if differing:
-        more = len(differing) - MOST_NAMED
-        named = "; ".join(differing[:MOST_NAMED]) + (f"; {more} more differ" if more > 0 else "")
-        raise UserError(
-            f"{url} holds other encoders than this run has: {named}. Give the run their sizes and "
-            "norm (encoders.video, encoders.audio; released encoders have the default ones)"
-        )
+    more = len(differing) - MOST_NAMED
+    return "; ".join(differing[:MOST_NAMED]) + (f"; {more} more differ" if more > 0 else "")
 
 
 def _model_tensors(state: dict[str, Any]) -> dict[str, Tensor]:

@@ -54,9 +54,16 @@ def config_dict(config: Any) -> dict[str, Any]:
     return cast(dict[str, Any], plain)
 
 
-def config_from_dict(schema: type[T], values: dict[str, Any]) -> T:
-    """The `schema` dataclass from what `config_dict` gave."""
-    return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values)))
+def config_from_dict(schema: type[T], values: dict[str, Any], url: str) -> T:
+    """The `schema` dataclass from what `config_dict` gave, as it stands at `url`.
+
+    Raises UserError for what is none, as in a file of another version of this program.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), values)
+        return cast(T, OmegaConf.to_object(merged))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"the config in {url}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -53,14 +53,16 @@ class Ranks:
 def joined_ranks(timeout_seconds: float) -> Iterator[Ranks]:
     """Joins the process group that torchrun's environment describes, and leaves it at the end.
 
-    NCCL with a GPU for each rank where there are GPUs, else gloo on the CPU. Raises PeerLostError
-    where another rank is gone, or has not answered for `timeout_seconds`.
+    NCCL with a GPU for each rank where there are GPUs, else gloo on the CPU. Raises UserError where
+    there are fewer GPUs than ranks, and PeerLostError where another rank is gone, or has not
+    answered for `timeout_seconds`.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
     if on_gpu:
+        _refuse_shared_gpus(local_rank)
         torch.cuda.set_device(device)
     try:
         if world_size > 1:
@@ -74,6 +76,15 @@ def joined_ranks(timeout_seconds: float) -> Iterator[Ranks]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _refuse_shared_gpus(local_rank: int) -> None:
+    count = torch.cuda.device_count()
+    if local_rank >= count:
+        raise UserError(
+            f"there are more ranks on this machine than its {count} GPUs; start "
+            f"--nproc-per-node={count}, or CUDA_VISIBLE_DEVICES= for the CPU"
+        )
 
 
 def _join(device: torch.device, timeout: timedelta) -> None:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from replai.checkpoint import load_checkpoint, save_checkpoint
+from replai.core import storage
 from replai.core.config import config_dict, config_yaml
 from replai.core.errors import PeerLostError, UserError
-from replai.core.mixture import WeightedRoot, open_mixture
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
-from replai.stream.loader import AVStream, Share
 from replai.stream.plan import StreamState
 from replai.training.compute import refuse_uneven_parts
 from replai.training.config import RunConfig
@@ -33,7 +32,9 @@ from replai.training.ranks import Ranks
 from replai.training.resume import refuse_other_config
 from replai.training.signals import StopSignal
 from replai.training.stepper import Stepper
+from replai.training.streams import HeldOutStreams, training_stream
 from replai.training.validation import held_out
+from replai.weights import own_tensors, refuse_other_version
 
 CHECKPOINT_NAME = "checkpoint.pt"
 CONFIG_NAME = "config.yaml"
@@ -50,12 +51,14 @@ class Trainer:
             torch.set_num_threads(config.cpu_threads)
         refuse_uneven_parts(config.compute, config.batch_size, ranks.world_size)
         self.learner = Learner(config.encoders, config.objective, config.seed)
-        self.stream = self._stream(
-            config.data.roots, config.num_epochs, augment=True, quarantine="quarantine"
-        )
+        views = self.learner.objective.views
+        self.stream = training_stream(config, views, ranks)
         if ranks.is_first and self.stream.reads:
             print(self.stream.reads, flush=True)
         self.learner.objective.prepare(self.stream.num_items, config.seed)
+        self.held_out: HeldOutStreams | None = None
+        if config.data.validation_root:
+            self.held_out = HeldOutStreams(config, views, ranks)
         steps = self.stream.batches_per_epoch * config.num_epochs
         self.num_steps = min(steps, config.max_steps or steps)
         saved = self._saved()
@@ -77,42 +80,58 @@ class Trainer:
         """Steps made so far."""
         return self.stepper.step
 
+    @property
+    def _checkpoint_path(self) -> Path:
+        return Path(self.config.out) / CHECKPOINT_NAME
+
     def train(self) -> None:
         """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.stop.listening())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
             self.pace, self.started = Pace(), time.perf_counter()
-            for placed in self.feed(self._batches()):
-                output, norm = self.train_step(placed)
-                self.pace.count(self.config.batch_size)
-                if self.config.record_samples:
-                    self._record_samples(placed.batch)
-                if self._due(self.config.log_every_steps):
-                    self._report(output, norm, placed.batch.epoch)
-                if self._epoch_ended() and self._validates(placed.batch.epoch):
-                    self._report_validation(placed.batch.epoch)
-                if self._due(self.config.checkpoint_every_steps):
-                    self.save()
-                if self._told_to_stop():
-                    break
+            with self._saved_where_data_breaks_off():
+                self._make_steps()
             self.save()
             self._say_verdict()
         if self.stop.is_set:
             raise KeyboardInterrupt
 
-    def _batches(self) -> Iterator[AVBatch]:
-        """The stream's batches; where it breaks off, the steps made so far are saved first."""
+    def _make_steps(self) -> None:
+        for placed in self.feed(self._batches()):
+            output, norm = self.train_step(placed)
+            self.pace.count(self.config.batch_size)
+            if self.config.record_samples:
+                self._record_samples(placed.batch)
+            if self._due(self.config.log_every_steps):
+                self._report(output, norm, placed.batch.epoch)
+            if self._epoch_ended() and self._validates(placed.batch.epoch):
+                self._report_validation(placed.batch.epoch)
+            if self._due(self.config.checkpoint_every_steps):
+                self.save()
+            if self._told_to_stop():
+                return
+
+    @contextlib.contextmanager
+    def _saved_where_data_breaks_off(self) -> Iterator[None]:
+        """Saves the steps made so far where a stream breaks off, of training or of held-out data.
+
+        Both do so between two steps; a peer that is lost within one is another kind of error.
+        """
         first_step = self.step
         try:
-            for batch in self.stream if self.step < self.num_steps else ():
-                yield batch
-                if self.step == self.num_steps:
-                    return
+            yield
         except (UserError, PeerLostError):
             if self.step > first_step:
                 self.save()
             raise
+
+    def _batches(self) -> Iterator[AVBatch]:
+        """The stream's batches up to the run's last step."""
+        for batch in self.stream if self.step < self.num_steps else ():
+            yield batch
+            if self.step == self.num_steps:
+                return
 
     def train_step(self, placed: Placed) -> tuple[ObjectiveOutput, Tensor]:
         """One step on one batch; returns the loss and the norm of the gradient, on the device."""
@@ -124,9 +143,8 @@ class Trainer:
 
         The first rank writes what is found of the first moments beside them, for the report page.
         """
-        roots = [WeightedRoot(root=self.config.data.validation_root)]
-        stream = self._stream(roots, 1, augment=False, quarantine="quarantine-held-out")
-        found = held_out(self.stepper, Feed(self.ranks.device)(stream))
+        assert self.held_out, "asked for where there is held-out data"
+        found = held_out(self.stepper, Feed(self.ranks.device)(self.held_out()))
         if self.ranks.is_first:
             directory = Path(self.config.out)
             write_moments(directory, found.first, self.learner.encoders)
@@ -140,7 +158,7 @@ class Trainer:
             return
         with self.stepper.saved() as state:
             state |= {"stream": self.stream.state.to_dict(), "config": config_dict(self.config)}
-            save_checkpoint(str(Path(self.config.out) / CHECKPOINT_NAME), state)
+            save_checkpoint(str(self._checkpoint_path), state)
 
     def _initialise(self) -> None:
         """Loads the first weights on the first rank; the others have them from it, by DDP."""
@@ -149,7 +167,7 @@ class Trainer:
 
     def _saved(self) -> dict[str, Any] | None:
         """The run's checkpoint, if there is one."""
-        path = Path(self.config.out) / CHECKPOINT_NAME
+        path = self._checkpoint_path
         if not path.exists():
             return None
         state = load_checkpoint(str(path))
@@ -157,10 +175,11 @@ class Trainer:
         return state
 
     def _continue(self, saved: dict[str, Any]) -> None:
-        self.stepper.load(saved)
+        path = self._checkpoint_path
         self.stream.load_state(StreamState.from_dict(saved["stream"]))
+        refuse_other_version(self.learner.state_dict(), own_tensors(saved), str(path))
+        self.stepper.load(saved)
         if self.ranks.is_first:
-            path = Path(self.config.out) / CHECKPOINT_NAME
             print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
 
     def _refuse_parted_ranks(self) -> None:
@@ -173,24 +192,6 @@ class Trainer:
                 "the same on all nodes"
             )
 
-    def _stream(
-        self, roots: list[WeightedRoot], num_epochs: int, *, augment: bool, quarantine: str
-    ) -> AVStream:
-        config = self.config
-        return AVStream(
-            open_mixture(roots),
-            self.learner.objective.views,
-            sampling=config.data.sampling,
-            crop=config.data.crop,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            num_epochs=num_epochs,
-            augment=augment,
-            share=Share(rank=self.ranks.rank, world_size=self.ranks.world_size),
-            config=config.data.stream,
-            quarantine_path=Path(config.out) / f"{quarantine}-rank{self.ranks.rank}.jsonl",
-        )
-
     def _record_samples(self, batch: AVBatch) -> None:
         row = {"step": self.step, "positions": batch.positions.tolist(), "keys": batch.keys}
         with (Path(self.config.out) / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
@@ -198,8 +199,9 @@ class Trainer:
 
     def _opened_log(self) -> MetricsLog:
         directory = Path(self.config.out)
-        log = MetricsLog(directory, self.step)
-        (directory / CONFIG_NAME).write_text(config_yaml(self.config))
+        with storage.naming_store_errors(self.config.out):
+            log = MetricsLog(directory, self.step)
+            (directory / CONFIG_NAME).write_text(config_yaml(self.config))
         return log
 
     def _report(self, output: ObjectiveOutput, norm: Tensor, epoch: int) -> None:
@@ -261,7 +263,7 @@ class Trainer:
     def _validates(self, epoch: int) -> bool:
         last = epoch + 1 == self.config.num_epochs
         due = (epoch + 1) % self.config.validate_every_epochs == 0
-        return bool(self.config.data.validation_root) and (due or last)
+        return self.held_out is not None and (due or last)
 
     def _told_to_stop(self) -> bool:
         """Whether any rank was told to stop; all ranks stop after the same step.

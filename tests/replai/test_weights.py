@@ -13,7 +13,7 @@ import torch
 from replai.checkpoint import save_checkpoint
 from replai.core.config import config_dict
 from replai.core.errors import UserError
-from replai.models import Encoders, EncodersConfig
+from replai.models import Encoders
 from replai.weights import load_encoders
 from tests.replai.training.released import (
     Model,
@@ -38,7 +38,7 @@ def test_released_encoders(
 ) -> None:
     model = random_model(shapes())
     write(tmp_path / "released.pt", model)
-    loaded = load_encoders(str(tmp_path / "released.pt"), EncodersConfig()).video.state_dict()
+    loaded = load_encoders(str(tmp_path / "released.pt")).video.state_dict()
     assert loaded
     assert all(torch.equal(value, model[f"{prefix}.{key}"]) for key, value in loaded.items())
     with pytest.raises(UserError, match=r"other encoders than this run has: encoders\.video"):
@@ -51,18 +51,30 @@ def test_ours_say_their_own_form_wherever_they_lie() -> None:
     state = {"encoders": encoders.state_dict(), "config": {"encoders": config_dict(form)}}
     save_checkpoint("memory://weights/checkpoint.pt", state)
     random_state = torch.get_rng_state()
-    loaded = load_encoders("memory://weights/checkpoint.pt", EncodersConfig())
+    loaded = load_encoders("memory://weights/checkpoint.pt")
     assert loaded.config == form
     assert torch.equal(torch.get_rng_state(), random_state)
     for key, value in encoders.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
 
 
+def test_ours_of_another_version_is_named() -> None:
+    encoders, url = Encoders(TINY_ENCODERS).state_dict(), "memory://weights/older.pt"
+    del encoders["video.conv1.1.running_var"]
+    form = config_dict(TINY_ENCODERS)
+    save_checkpoint(url, {"encoders": encoders, "config": {"encoders": form}})
+    with pytest.raises(UserError, match=r"another version .*: video\.conv1\.1\.running_var is not"):
+        load_encoders(url)
+    save_checkpoint(url, {"encoders": encoders, "config": {"encoders": {**form, "depth": 3}}})
+    with pytest.raises(UserError, match=r"the config in memory://weights/older\.pt: .*depth"):
+        load_encoders(url)
+
+
 def test_any_other_file_is_refused(tmp_path: Path) -> None:
     torch.save({"model": {"layer": torch.ones(3)}}, tmp_path / "other.pt")
     with pytest.raises(UserError, match=r"other\.pt is no checkpoint of train\.py, nor one as"):
-        load_encoders(str(tmp_path / "other.pt"), EncodersConfig())
+        load_encoders(str(tmp_path / "other.pt"))
     with fsspec.open("memory://weights/text.pt", "wb") as file:
         file.write(b"hello")
     with pytest.raises(UserError, match=r"text\.pt is no torch checkpoint"):
-        load_encoders("memory://weights/text.pt", EncodersConfig())
+        load_encoders("memory://weights/text.pt")

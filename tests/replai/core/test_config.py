@@ -116,7 +116,9 @@ def test_no_such_file(path: Path) -> None:
 def test_round_trips(path: Path) -> None:
     config = Outer(out="x", optim=Inner(drop_at=(0.1, 0.2), colour=Colour.green))
     plain = config_dict(config)
-    assert config_from_dict(Outer, json.loads(json.dumps(plain))) == config
-    assert config_from_dict(Outer, plain) == config
+    assert config_from_dict(Outer, json.loads(json.dumps(plain)), "x.pt") == config
+    assert config_from_dict(Outer, plain, "x.pt") == config
+    with pytest.raises(UserError, match=r"the config in x\.pt: .*newer"):
+        config_from_dict(Outer, {**plain, "newer": 1}, "x.pt")
     path.write_text(config_yaml(config))
     assert load_config(Outer, path) == config

@@ -12,6 +12,8 @@ import torch
 
 from replai.checkpoint import load_checkpoint
 from replai.core.config import config_yaml
+from replai.core.errors import UserError
+from replai.core.mixture import WeightedRoot
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.objectives import AVIDConfig, ObjectiveConfig
 from replai.stream.sampling import At, SamplingConfig
@@ -97,6 +99,17 @@ def test_two_ranks_go_on_as_one_would_have(small_root: Path, whole: Path, tmp_pa
     )
     for key in MEMORIES:
         torch.testing.assert_close(two[key], one[key], rtol=1e-3, atol=1e-5)
+
+
+def test_another_dataset_is_named_before_memories_are_looked_at(
+    small_root: Path, tmp_path: Path
+) -> None:
+    config = avid_run(small_root, tmp_path / "run")
+    Trainer(config, ALONE).save()
+    more = [WeightedRoot(root=str(small_root)), WeightedRoot(root=f"{small_root}/../root")]
+    config = replace(config, data=replace(config.data, root="", mix=more))
+    with pytest.raises(UserError, match="trained on another dataset"):
+        Trainer(config, ALONE)
 
 
 def test_held_out_videos_are_told_by_retrieval_alone(small_root: Path, tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
-"""Ranks without a trainer: their meeting place after a restart, and peers that do not answer."""
+"""Ranks without a trainer: their meeting place after a restart, where they begin, and peers that do
+not answer."""
 
 import os
 import signal
 import socket
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 import torch.distributed as dist
 
-from replai.core.errors import EXIT_LOST_PEER, UserError
-from replai.training.ranks import is_lost_peer, start_name
+from replai.core.errors import EXIT_BAD_INPUT, EXIT_LOST_PEER, UserError, exits_cleanly
+from replai.stream.worker import fork_server
+from replai.training.ranks import is_lost_peer, joined_ranks, start_name
 
 AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_MAX_RESTARTS": "1"}
 
@@ -40,47 +43,59 @@ def test_a_lost_peer_is_told_from_a_bug() -> None:
     assert not is_lost_peer(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-MEETS_ONCE_THEN = """
-import os, signal, sys, torch
-from replai.core.errors import exits_cleanly
-from replai.training.ranks import joined_ranks
+def test_a_rank_without_a_gpu_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match="than its 2 GPUs; start --nproc-per-node=2"):
+        joined_ranks(1.0).__enter__()
+
+
+SAYS = "rank 1 has a bad file"
+
 
 @exits_cleanly
-def main():
-    with joined_ranks(float(sys.argv[2])) as ranks:
-        one = {"one": torch.ones(())}
-        assert ranks.agree("on this") and not ranks.agree(f"on rank {ranks.rank}")
+def meet_once(rank: int, port: int, folder: Path, ends: str, timeout_seconds: float) -> None:
+    """A rank of two; the second one `ends` before they meet again."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": str(port)}  # fmt: skip
+    sys.stderr = (folder / f"{rank}.txt").open("w")
+    one = {"one": torch.ones(())}
+    with joined_ranks(timeout_seconds) as ranks:
+        assert ranks.agree("on this")
+        assert not ranks.agree(f"on rank {rank}")
+        if rank == 1 and ends == "UserError":
+            raise UserError(SAYS)
+        if rank == 1:
+            os.kill(os.getpid(), signal.Signals[ends])
         ranks.mean(one)
-        if ranks.rank == 1:
-            os.kill(os.getpid(), int(sys.argv[1]))
-        ranks.mean(one)
-
-main()
-"""
 
 
-@pytest.mark.parametrize(("by", "timeout_seconds"), [("SIGKILL", 600), ("SIGSTOP", 3)])
-def test_a_rank_ends_by_itself_when_its_peer_is_dead_or_silent(
-    by: str, timeout_seconds: float
+@pytest.mark.parametrize(
+    ("ends", "timeout_seconds"), [("SIGKILL", 600), ("SIGSTOP", 3), ("UserError", 600)]
+)
+def test_a_rank_ends_by_itself_when_its_peer_has_ended_or_is_silent(
+    ends: str, timeout_seconds: float, tmp_path: Path
 ) -> None:
+    """As soon as it has ended: by its death, or by what it alone has met, as a bad init file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", MEETS_ONCE_THEN, str(int(signal.Signals[by])),
-             str(timeout_seconds)],
-            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
-                 "MASTER_PORT": str(port)},
-            stderr=subprocess.PIPE, text=True,
-        )
+        fork_server().Process(target=meet_once, args=(rank, port, tmp_path, ends, timeout_seconds))
         for rank in (0, 1)
-    ]  # fmt: skip
+    ]
+    for process in ranks:
+        process.start()
     try:
-        _, errors = ranks[0].communicate(timeout=100)
-        assert ranks[0].returncode == EXIT_LOST_PEER
-        assert errors.startswith("stopped: rank 0 has lost the other ranks: ")
-        assert errors.count("\n") == 1
+        ranks[0].join(100)
+        assert ranks[0].exitcode == EXIT_LOST_PEER
+        (told,) = (tmp_path / "0.txt").read_text().splitlines()
+        assert told.startswith("stopped: rank 0 has lost the other ranks: ")
+        if ends == "UserError":
+            ranks[1].join(100)
+            assert ranks[1].exitcode == EXIT_BAD_INPUT
+            assert (tmp_path / "1.txt").read_text() == f"error: {SAYS}\n"
     finally:
-        for rank in ranks:
-            rank.kill()
-            rank.communicate()
+        for process in ranks:
+            process.kill()
+            process.join()

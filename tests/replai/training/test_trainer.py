@@ -1,6 +1,7 @@
 """The trainer on a small packed world: resume, refusals, signals, several ranks."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.optim import OptimConfig
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
+from tests.replai.stream.test_loader import damage
 from tests.replai.training.runs import tiny_run
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -157,6 +159,25 @@ def test_another_config_is_refused_on_resume(small_root: Path, tmp_path: Path) -
     Trainer(tiny_run(small_root, tmp_path, num_epochs=1, log_every_steps=7), ALONE)
 
 
+def test_a_folder_that_is_a_file_is_named(small_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(UserError, match=f"{tmp_path}/run: "):
+        Trainer(tiny_run(small_root, tmp_path / "run"), ALONE).train()
+
+
+def test_a_checkpoint_with_other_tensors_is_refused(small_root: Path, tmp_path: Path) -> None:
+    """As one of a version whose objective remembered nothing, or more."""
+    config = tiny_run(small_root, tmp_path)
+    Trainer(config, ALONE).save()
+    path = tmp_path / CHECKPOINT_NAME
+    state = load_checkpoint(str(path))
+    state["objective"]["memory"] = state["objective"].pop("losses.avc.video_head.0.bias")
+    torch.save(state, path)
+    says = r"another version .*avc\.video_head\.0\.bias is not in the file; objective\.memory is in"
+    with pytest.raises(UserError, match=says):
+        Trainer(config, ALONE)
+
+
 def test_a_gradient_that_is_not_finite_stops_the_run_and_saves_nothing(
     small_root: Path, tmp_path: Path
 ) -> None:
@@ -177,6 +198,23 @@ def test_held_out_metrics_leave_the_model_as_it_was(small_root: Path, tmp_path: 
     assert values == trainer.validate()
     assert {"held_out/avc", "held_out/astc", "held_out/direction_accuracy"} <= set(values)
     _assert_equal(before, dict(trainer.learner.state_dict()))
+
+
+def test_held_out_data_is_looked_at_before_the_first_step(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path)
+    config = replace(config, data=replace(config.data, validation_root="/no/such"))
+    with pytest.raises(UserError, match="no dataset at /no/such"):
+        Trainer(config, ALONE)
+
+
+def test_held_out_data_that_breaks_off_costs_no_step(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path / "run", batch_size=9)
+    root = shutil.copytree(small_root, tmp_path / "root")
+    damage(root)
+    trainer = Trainer(replace(config, data=replace(config.data, validation_root=str(root))), ALONE)
+    with pytest.raises(UserError, match="bad samples"):
+        trainer.train()
+    assert Trainer(config, ALONE).step == trainer.step == trainer.stream.batches_per_epoch
 
 
 def _train_command(config: RunConfig, path: Path, *overrides: str) -> list[str]:
