@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.core.config import config_dict
+from replai.core.errors import UserError
 from replai.evaluation.config import Average, IntervalConfig, Method, ScoringConfig
 from replai.evaluation.features import Features, Task
 from replai.evaluation.linear import fit_heads
@@ -82,7 +83,8 @@ def evaluate(
 ) -> Outcome:
     """Fits on `train`, tests on `test`. Features are used as they are: frozen.
 
-    Raises UserError for a training split that `method` cannot be fitted on.
+    Raises UserError for a training split that `method` cannot be fitted on, and for a test split in
+    which nothing has a class.
     """
     scores, chosen = predictions(train, test, method, config, seed)
     groups = groups_of(test.origins, config.interval.over)
@@ -95,6 +97,8 @@ def evaluate(
                 config.interval, seed,
             )
         )  # fmt: skip
+    if not outcome.figures:
+        raise UserError("no item of the test split has a class; nothing can be told of it")
     told = {
         **method_protocol(method, config, seed),
         **chosen,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 import torch
 
+from replai.core.errors import UserError
 from replai.evaluation.config import (
     Average,
     IntervalConfig,
@@ -71,3 +73,6 @@ def test_items_without_a_class_are_not_tested() -> None:
     assert sum(one.num_test for one in found.classes["verb"]) == 30
     assert not {name for name in found.figures if name.startswith("noun")}, "0% would be a finding"
     assert "noun" not in found.classes
+    with pytest.raises(UserError, match="no item of the test split has a class"):
+        nothing = replace(test, labels=torch.full_like(labels, -1))
+        evaluate(separable(80, 0), nothing, Method.sgd, CONFIG, seed=0)
