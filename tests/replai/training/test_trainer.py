@@ -19,6 +19,8 @@ from replai.core.errors import UserError
 from replai.core.mixture import WeightedRoot
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
+from replai.stream.loader import StreamConfig
+from replai.stream.quarantine import BadSampleConfig
 from replai.training.config import DataConfig, RunConfig
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
@@ -209,6 +211,8 @@ def test_held_out_data_is_looked_at_before_the_first_step(small_root: Path, tmp_
 
 def test_held_out_data_that_breaks_off_costs_no_step(small_root: Path, tmp_path: Path) -> None:
     config = tiny_run(small_root, tmp_path / "run", batch_size=9)
+    stream = StreamConfig(num_workers=0, bad_samples=BadSampleConfig(max_in_a_row=2))
+    config = replace(config, data=replace(config.data, stream=stream))
     root = shutil.copytree(small_root, tmp_path / "root")
     damage(root)
     trainer = Trainer(replace(config, data=replace(config.data, validation_root=str(root))), ALONE)
