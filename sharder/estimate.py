@@ -8,12 +8,11 @@ follow from the bit rates of all the sources.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replai.core import storage
 from replai.core.errors import SampleError
-from replai.core.record import Moment
 from sharder.encode import CopyProfile, Profile
 from sharder.part import sample_record
 from sharder.plan import PackConfig, Plan
@@ -43,22 +42,17 @@ def estimate(
     plan: Plan,
     profile: Profile,
     config: PackConfig,
-    moments: Mapping[str, Sequence[Moment]],
     workers: int,
 ) -> str:
     """A line for each figure of the plan."""
     segments = plan.segments
     trial = try_some(segments, profile)
-    margin = config.segments.margin_seconds
-    kept = sum(len(segment.moments) for segment in segments)
-    given = sum(len(moments.get(video.source.video_id, ())) for video in plan.videos)
-    lost = f" ({given - kept} others lie within {margin:g} s of an end)" if given > kept else ""
     hours = sum(v.facts.duration_seconds for v in plan.videos if v.facts is not None) / 3600
     stored = sum(segment.span.duration_seconds for segment in segments) / 3600
     lines = {
         "videos": f"{len(plan.videos)}",
         "hours": f"{hours:.2f}; {stored:.2f} stored, with margins",
-        "moments": f"{kept}{lost}",
+        "moments": f"{sum(len(segment.moments) for segment in segments)}",
         "actions": f"{sum(len(segment.actions) for segment in segments)}",
         "segments": f"{len(segments)}, of {config.segments.core_seconds:g} s",
         "shards": f"{len(plan.shards)}, of up to {config.samples_per_shard} segments",

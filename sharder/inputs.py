@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from replai.core.annotations import Annotations, CheckedAnnotations, check
@@ -9,6 +10,7 @@ from replai.core.errors import UserError
 from replai.core.record import Moment
 from replai.core.video_ids import plain_id
 from sharder.report import Skipped, console, name_first
+from sharder.segments import fits
 from sharder.sources import Source
 
 Moments = Mapping[str, Sequence[Moment]]
@@ -52,6 +54,45 @@ def check_again(
     name_first(other, f"{len(other)} of the sources are not as long as published:")
     checked = check(annotations, lengths.keys(), lengths)
     return checked if checked.counts == before.counts else _told(checked, moments)
+
+
+def check_moments(
+    lengths: Mapping[str, float], moments: Moments, margin_seconds: float, num_actions: int
+) -> None:
+    """Counts the moments that cannot be packed, and names the first of each kind.
+
+    Raises UserError if none can be, and no action either.
+
+    `lengths`: seconds by the id of each source that can be packed.
+    """
+    lost = list(_lost(lengths, moments, margin_seconds))
+    first = dict(reversed(lost))
+    total = sum(map(len, moments.values()))
+    if lost and len(lost) == total and not num_actions:
+        kind, one = lost[0]
+        raise UserError(f"none of {total} moments can be packed; the first is {kind}: {one}")
+    if lost:
+        console.print(f"moments: {total - len(lost)} of {total} can be packed")
+    for kind, count in Counter(kind for kind, _ in lost).items():
+        console.print(f"  {count} {kind}: left out; the first: {first[kind]}")
+
+
+def _lost(
+    lengths: Mapping[str, float], moments: Moments, margin_seconds: float
+) -> Iterator[tuple[str, str]]:
+    """(why, which and where) of each moment that cannot be packed."""
+    near = {plain_id(video_id): video_id for video_id in lengths}
+    for video_id in sorted(moments):
+        length, meant = lengths.get(video_id), near.get(plain_id(video_id))
+        for moment in moments[video_id]:
+            at = f"{video_id} {moment.seconds:.2f} s"
+            if length is None:
+                hint = f"; did you mean {meant!r}?" if meant else ""
+                yield "of videos that are not among the sources", f"{at}{hint}"
+            elif moment.seconds >= length:
+                yield "past the end of their video", f"{at}; the video lasts {length:.2f} s"
+            elif not fits(moment.seconds, length, margin_seconds):
+                yield f"within {margin_seconds:g} s of an end of their video", at
 
 
 def _told(checked: CheckedAnnotations, moments: Moments) -> CheckedAnnotations:

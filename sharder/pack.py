@@ -60,7 +60,7 @@ def pack(
     if ready is None:
         return
     if dry_run:
-        console.print(estimate(root, ready.plan, profile, config, moments, engine.workers))
+        console.print(estimate(root, ready.plan, profile, config, engine.workers))
         return
     with only_one(root) as check_lock:
         if read_standing(root) != ready.standing:

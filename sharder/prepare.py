@@ -13,7 +13,7 @@ from replai.core.errors import UserError
 from replai.core.record import Moment
 from sharder.encode import Profile
 from sharder.engine import Engine
-from sharder.inputs import check_again, check_before, refuse_strangers
+from sharder.inputs import check_again, check_before, check_moments, refuse_strangers
 from sharder.job import Job, Standing, read_standing, refuse_others
 from sharder.labelling import joined_nouns, joined_verbs
 from sharder.plan import PackConfig, Plan, make_plan, probe_all
@@ -82,6 +82,7 @@ def _plan(
     videos = probe_all(inputs.sources, engine)
     lengths = {v.source.video_id: v.facts.duration_seconds for v in videos if v.facts is not None}
     checked = check_again(lengths, inputs.moments, inputs.annotations, noticed)
+    check_moments(lengths, inputs.moments, config.segments.margin_seconds, checked.num_actions)
     first_shard, taken = (before.next_number, before.keys) if before else (0, {})
     return checked, make_plan(videos, inputs.moments, checked, config, first_shard, taken)
 
@@ -99,8 +100,8 @@ def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
         there = len(inputs.sources) - len(new)
         console.print(f"skipped {there} of {len(inputs.sources)} sources: already in {root}")
     ids = {source.video_id for source in new}
-    moments = {one: found for one, found in inputs.moments.items() if one in ids}
-    if new and not moments and not ids & inputs.annotations.ids:
+    moments = {one: found for one, found in inputs.moments.items() if one not in known}
+    if new and not ids & (moments.keys() | inputs.annotations.ids):
         raise UserError(
             f"none of {len(new)} new videos has moments or annotations ({new[0].url}, …)"
         )

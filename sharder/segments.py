@@ -105,7 +105,9 @@ def cut_video(
                 core_start_seconds=core.start_seconds,
                 span=stored,
                 moments=tuple(
-                    m for m in moments if core.contains(m.seconds) and _fits(m, video, margin)
+                    m
+                    for m in moments
+                    if core.contains(m.seconds) and fits(m.seconds, duration_seconds, margin)
                 ),
                 actions=tuple(
                     a.cut(stored)
@@ -142,8 +144,9 @@ def spread_over_shards(
     ]
 
 
-def _fits(moment: Moment, video: Span, margin: float) -> bool:
-    return video.start_seconds + margin <= moment.seconds <= video.stop_seconds - margin
+def fits(seconds: float, duration_seconds: float, margin_seconds: float) -> bool:
+    """Whether all windows around that time of a video, of that length, lie inside it."""
+    return margin_seconds <= seconds <= duration_seconds - margin_seconds
 
 
 def _middle(action: Action) -> float:

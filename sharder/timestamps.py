@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from replai.core import storage
 from replai.core.annotations import Annotations, is_json, read_annotations
+from replai.core.annotations.tables import Row, open_table
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
 from replai.core.record import Moment
@@ -60,6 +60,33 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
     """
     if is_json(url):
         return state_changes(read_annotations(url))
+    moments: dict[str, list[Moment]] = {}
+    for video_id, moment in _parquet_rows(url) if _is_parquet(url) else _csv_rows(url):
+        moments.setdefault(normal_id(video_id), []).append(moment)
+    return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
+
+
+def _is_parquet(url: str) -> bool:
+    with storage.open_input(url) as file:
+        return file.read(4) == b"PAR1"
+
+
+def _csv_rows(url: str) -> list[tuple[str, Moment]]:
+    table = open_table(url)
+    table.require(("video_id", "seconds"))
+    return table.read(_csv_row)
+
+
+def _csv_row(row: Row) -> tuple[str, Moment]:
+    row.name("video_id")  # which may begin or end with a space, but not be empty
+    seconds = row.seconds("seconds")
+    if seconds < 0:
+        raise ValueError(f"seconds is {seconds:g}, before the video's start")
+    prominence = row.seconds("prominence") if row.fields.get("prominence") else None
+    return row.text("video_id"), Moment(seconds=seconds, prominence=prominence)
+
+
+def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
     table = _read_table(url)
     missing = {"video_id", "seconds"} - set(table.column_names)
     if missing:
@@ -70,16 +97,12 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
     times = _numbers(url, table, "seconds")
     has_prominence = "prominence" in table.column_names
     prominences = _numbers(url, table, "prominence") if has_prominence else [None] * len(ids)
-    moments: dict[str, list[Moment]] = {}
     for line, (video_id, time, prominence) in enumerate(zip(ids, times, prominences, strict=True)):
         if not video_id or time is None or not math.isfinite(time) or time < 0:
             raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
         if prominence is not None and not math.isfinite(prominence):
             raise UserError(f"{url} row {line + 1}: a prominence of {prominence}")
-        moments.setdefault(normal_id(video_id), []).append(
-            Moment(seconds=time, prominence=prominence)
-        )
-    return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
+        yield video_id, Moment(seconds=time, prominence=prominence)
 
 
 def state_changes(annotations: Annotations) -> dict[str, list[Moment]]:
@@ -119,14 +142,9 @@ def _metadata(url: str, key: bytes) -> str | None:
 def _read_table(url: str) -> pa.Table:
     data = storage.read_bytes(url)
     try:
-        if data[:4] == b"PAR1":
-            return pq.read_table(arrow_file(data))
-        options = pacsv.ConvertOptions(column_types={"video_id": pa.string()})
-        return pacsv.read_csv(arrow_file(data), convert_options=options)
+        return pq.read_table(arrow_file(data))
     except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{url} is neither Parquet nor CSV with a header: {str(error).splitlines()[0]}"
-        ) from None
+        raise UserError(f"{url} is damaged Parquet: {str(error).splitlines()[0]}") from None
 
 
 def _numbers(url: str, table: pa.Table, name: str) -> list[float | None]:

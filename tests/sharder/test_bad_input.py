@@ -97,7 +97,10 @@ PACK = {
     "no such path": (["@absent", "--moments", "@moments.csv"], "@absent"),
     "no such moments": (["@chirping.mp4", "--moments", "@absent.csv"], "@absent.csv"),
     "moments of others": (["@chirping.mp4", "--moments", "@strange.csv"], "'somebody'"),
-    "no column": (["@chirping.mp4", "--moments", "@columns.csv"], "no column 'seconds'"),
+    "no column": (
+        ["@chirping.mp4", "--moments", "@columns.csv"],
+        "columns.csv line 1: no column 'video_id'",
+    ),
     "no moments at all": (["@chirping.mp4"], "neither moments nor annotations"),
     "no such annotations": ([*GOOD, "--annotations", "@absent.csv"], "@absent.csv"),
     "a bad annotation": ([*GOOD, "--annotations", "@actions.csv"], "@actions.csv line 2"),

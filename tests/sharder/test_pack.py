@@ -31,7 +31,7 @@ from sharder.segments import SegmentConfig
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
 from tests.replai.media.synthetic import CHIRP_RATE_HZ, chirp_lag_seconds, encoded
-from tests.sharder.command import files_below
+from tests.sharder.command import Outcome, files_below
 from tests.sharder.conftest import CHIRPS, LENGTHS, RECIPE, Run
 
 A = TypeVar("A")
@@ -213,10 +213,34 @@ def test_what_is_left_out_is_counted_and_named(
     assert {(r.video_id, r.has_audio) for r in records} == {("a", True), ("d", False)}
 
 
-def test_segments_that_cannot_be_made_are_counted_and_named(
-    run: Run, moments: Path, tmp_path: Path
+def test_moments_that_cannot_be_packed_are_counted_and_named(
+    run: Run, videos: Path, tmp_path: Path
 ) -> None:
+    def pack(rows: str) -> Outcome:
+        (tmp_path / "m.csv").write_text(f"video_id,seconds\n{rows}")
+        out = tmp_path / "root"
+        return run("pack", videos, "--moments", tmp_path / "m.csv", "--out", out, *OPTIONS)
+
+    nothing = pack("c,4.5\nc,3000\n")
+    assert nothing.code == 2 and nothing.lines == (
+        "error: none of 2 moments can be packed; the first is past the end of their video: "
+        "c 4.50 s; the video lasts 4.00 s",
+    )
+    some = pack("c,3\nc,0.2\nc,3000\nB.mp4,1\nB.mp4,2\n")
+    assert some.code == 0 and some.lines[:4] == (
+        "moments: 1 of 5 can be packed",
+        "  2 of videos that are not among the sources: left out; the first: B.mp4 1.00 s; "
+        "did you mean 'b'?",
+        "  1 within 0.5 s of an end of their video: left out; the first: c 0.20 s",
+        "  1 past the end of their video: left out; the first: c 3000.00 s; the video lasts 4.00 s",
+    )
+    assert open_index(str(tmp_path / "root")).header.num_moments == 1
+
+
+def test_segments_that_cannot_be_made_are_counted_and_named(run: Run, tmp_path: Path) -> None:
     """VP8 cannot stand in an mp4, so copying one of two videos fails."""
+    moments = tmp_path / "moments.csv"
+    moments.write_text("video_id,seconds\na,0.7\n")
     vp8 = replace(RECIPE, container="webm", codec="libvpx", audio_codec=None, num_frames=15)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.webm").write_bytes(encoded(vp8))

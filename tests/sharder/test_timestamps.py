@@ -82,7 +82,7 @@ def test_what_is_no_number_names_its_column(
 @pytest.mark.parametrize("time", ["00:01:02", "abc", "1,5", "2020-01-01"])
 def test_csv_times_that_are_no_numbers(tmp_path: Path, time: str) -> None:
     url = csv_file(tmp_path / "m.csv", f'video_id,seconds\na,1\na,"{time}"\n')
-    with pytest.raises(UserError, match=r"m\.csv.*'seconds'.*no number"):
+    with pytest.raises(UserError, match=r"m\.csv line 3: seconds is .*no number"):
         read_moments(url)
 
 
@@ -94,10 +94,30 @@ def test_a_row_without_a_time_is_named(tmp_path: Path, time: float | None) -> No
 
 
 def test_missing_values_in_csv(tmp_path: Path) -> None:
-    for row in ("a,", "a,nan", ",1"):
+    for row in ("a,", "a,nan", "a", ",1", "a,-1"):
         url = csv_file(tmp_path / "m.csv", f"video_id,seconds\nx,1\ny,2\n{row}\n")
-        with pytest.raises(UserError, match=r"row 3: no moment"):
+        with pytest.raises(UserError, match=r"m\.csv line 4: "):
             read_moments(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("video_id;seconds\na;1\n", "separated by ';', make it commas"),
+        ("video_id,Seconds\na,1\n", r"\(did you mean 'Seconds'\?\)"),
+        ("video_id,seconds,seconds\na,1,2\n", "column 'seconds' stands there twice"),
+        ("video_id,seconds\na,1,5\n", "line 2: 3 fields for 2 columns"),
+        ("video_id,seconds\0\na,1\n", "no CSV of UTF-8 text"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        read_moments(csv_file(tmp_path / "m.csv", text))
+
+
+def test_an_id_keeps_its_spaces_and_commas_behind_a_row_mean_nothing(tmp_path: Path) -> None:
+    url = csv_file(tmp_path / "m.csv", "video_id,seconds\na ,1,\n")
+    assert read_moments(url) == {"a ": [Moment(seconds=1.0, prominence=None)]}
 
 
 @pytest.mark.parametrize("prominence", [math.nan, math.inf])

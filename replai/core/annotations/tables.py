@@ -13,6 +13,9 @@ from typing import TypeVar
 from replai.core import storage
 from replai.core.errors import UserError
 
+_LOOKED_AT_BYTES = 4096
+"""At a file's beginning: a video, say, is told before all of it is read."""
+
 T = TypeVar("T")
 
 
@@ -62,6 +65,12 @@ class Table:
     def __iter__(self) -> Iterator[Row]:
         try:
             for fields in self.reader:
+                more = fields.pop(None, ())
+                if any(more):
+                    raise UserError(
+                        f"{self.url} line {self.reader.line_num}: {len(fields) + len(more)} fields "
+                        f"for {len(fields)} columns; put a text that has commas in quotes"
+                    )
                 yield Row(self.reader.line_num, dict(fields))
         except csv.Error as error:
             raise UserError(f"{self.url} line {self.reader.line_num}: {error}") from None
@@ -78,6 +87,9 @@ class Table:
 
     def require(self, columns: Sequence[str], hint: str = "") -> None:
         """Raises UserError that names the `columns` that are not there, and near misses."""
+        twice = next((name for name in columns if self.columns.count(name) > 1), None)
+        if twice:
+            raise UserError(f"{self.url} line 1: the column {twice!r} stands there twice")
         strange = [column for column in self.columns if column not in columns]
         missing = [
             f"{name!r}{_did_you_mean(name, strange)}"
@@ -93,6 +105,9 @@ class Table:
 
 def open_table(url: str) -> Table:
     """The CSV at `url`. Raises UserError if it has no header that can be read."""
+    with storage.open_input(url) as file:
+        if b"\0" in file.read(_LOOKED_AT_BYTES):
+            raise UserError(f"{url} is no CSV of UTF-8 text: it has zero bytes")
     text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")
     reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
