@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from replai.core.annotations import CheckedAnnotations, Classes
+from collections.abc import Mapping
+from dataclasses import replace
+
+from replai.core.annotations import Annotations, CheckedAnnotations, Classes, with_class_ids
 from replai.core.errors import UserError
 from replai.core.index import Header
+from sharder.report import console
 
 _SEPARATOR = "; "
+
+
+def continued(annotations: Annotations, before: Header) -> Annotations:
+    """`annotations` with the root's ids for the names of classes, where they have none of their
+    own; names that are new there are told.
+    """
+    verbs = _behind("verb", annotations.verbs, before.verbs)
+    nouns = _behind("noun", annotations.nouns, before.nouns)
+    labels = with_class_ids(
+        annotations.labels,
+        verbs=verbs if verbs.by_name else None,
+        nouns=nouns if nouns.by_name else None,
+    )
+    return replace(annotations, labels=labels, verbs=verbs, nouns=nouns)
+
+
+def _behind(what: str, ours: Classes, theirs: Mapping[str, str]) -> Classes:
+    there = {int(number): name for number, name in theirs.items()}
+    joined = ours.behind(there)
+    new = {number: name for number, name in joined.names.items() if number not in there}
+    if there and new and joined.by_name:
+        listed = ", ".join(f"{name} ({number})" for number, name in sorted(new.items()))
+        console.print(f"{what} classes that are new in the root: {listed}")
+    return joined
 
 
 def joined_verbs(before: Header | None, verbs: Classes) -> dict[str, str]:
@@ -43,7 +71,7 @@ def _joined(
             raise UserError(
                 f"{what} class {number} is {known!r} in the root ({origin or 'unknown origin'}) "
                 f"and {name!r} in the annotations ({ours.source}); give these the root's class "
-                f"list, or its numbers in the column {what}_class"
+                f"list, its numbers in the column {what}_class, or names alone"
             )
     both = {**theirs, **{str(number): name for number, name in ours.names.items()}}
     return dict(sorted(both.items(), key=lambda one: (len(one[0]), one[0])))  # as numbers

@@ -15,7 +15,7 @@ from sharder.encode import Profile
 from sharder.engine import Engine
 from sharder.inputs import check_again, check_before, check_moments, refuse_strangers
 from sharder.job import Job, Standing, read_standing, refuse_others
-from sharder.labelling import joined_nouns, joined_verbs
+from sharder.labelling import continued, joined_nouns, joined_verbs
 from sharder.plan import PackConfig, Plan, make_plan, probe_all
 from sharder.report import console
 from sharder.root import Contents
@@ -92,8 +92,9 @@ def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
 
     Raises UserError if class ids mean something else there, and if nothing is known of any.
     """
-    joined_verbs(before.header, inputs.annotations.verbs)
-    joined_nouns(before.header, inputs.annotations.nouns)
+    annotations = continued(inputs.annotations, before.header)
+    joined_verbs(before.header, annotations.verbs)
+    joined_nouns(before.header, annotations.nouns)
     known = set(before.keys.values())
     new = [source for source in inputs.sources if source.video_id not in known]
     if len(new) < len(inputs.sources):
@@ -105,7 +106,7 @@ def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
         raise UserError(
             f"none of {len(new)} new videos has moments or annotations ({new[0].url}, …)"
         )
-    return Inputs(new, moments, _without(inputs.annotations, known, ids))
+    return Inputs(new, moments, _without(annotations, known, ids))
 
 
 def _without(annotations: Annotations, known: Set[str], new: Set[str]) -> Annotations:

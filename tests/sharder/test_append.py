@@ -143,6 +143,42 @@ def test_class_numbers_that_mean_something_else_are_refused(
     assert (header.verbs, header.nouns) == ({"0": "open", "1": "shut"}, {"0": "door"})
 
 
+def test_names_without_numbers_have_those_of_the_root(
+    run: Run, videos: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+
+    def pack_with(name: str, rows: str, *options: str) -> Outcome:
+        (tmp_path / f"{name}.csv").write_text(
+            f"video_id,start_seconds,stop_seconds,verb,noun\n{rows}\n"
+        )
+        arguments = ("--annotations", tmp_path / f"{name}.csv", "--out", root)
+        return run("pack", videos / f"{name}.mp4", *arguments, *OPTIONS, *options)
+
+    assert pack_with("a", "a,2,3,open,door\na,3,4,shut,cup").code == 0
+    grown = pack_with("b", "b,2,3,shut,cup\nb,3,4,close,door\nb,4,5,bend,door", "--append")
+    assert grown.code == 0 and "verb classes that are new in the root: bend (2), close (3)" in (
+        grown.lines
+    )
+    assert pack_with("c", "c,2,3,close,door", "--append").code == 0
+    header = open_index(str(root)).header
+    assert header.verbs == {"0": "open", "1": "shut", "2": "bend", "3": "close"}
+    assert header.nouns == {"0": "cup", "1": "door"}
+    assert header.origins["verb classes"] == (
+        "numbered in order of the names in a.csv; "
+        "numbered in order of the names in b.csv, behind those that were there"
+    )
+    found = {
+        (action.verb_class, action.verb, action.noun_class, action.noun)
+        for record, _ in samples(root).values()
+        for action in record.actions
+    }
+    assert found == {
+        (0, "open", 1, "door"), (1, "shut", 0, "cup"), (3, "close", 1, "door"),
+        (2, "bend", 1, "door"),
+    }  # fmt: skip
+
+
 def test_a_part_of_which_nothing_can_be_made_leaves_the_root(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ check.py      labels, sources, lengths → the actions that fit, and findings.py
 from replai.core.annotations.check import check
 from replai.core.annotations.files import is_json, read_annotations
 from replai.core.annotations.findings import CheckedAnnotations
-from replai.core.annotations.labels import Annotations, Classes, Label
+from replai.core.annotations.labels import Annotations, Classes, Label, with_class_ids
 
 __all__ = [
     "Annotations",
@@ -23,4 +23,5 @@ __all__ = [
     "check",
     "is_json",
     "read_annotations",
+    "with_class_ids",
 ]

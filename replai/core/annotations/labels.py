@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from replai.core.record import Action
 
@@ -37,6 +38,8 @@ class Classes:
     """Where the ids come from."""
     closed: bool = False
     """From a published list: an id that is not in it is a mistake."""
+    by_name: bool = field(default=False, repr=False)
+    """The file has names only; any ids would do."""
 
     @staticmethod
     def occurring(classes: Iterable[tuple[int, str]], source: str) -> Classes:
@@ -51,7 +54,24 @@ class Classes:
     def numbered(names: Iterable[str], source: str) -> Classes:
         """Names numbered in their order, where the file has no ids."""
         found = sorted({name for name in names if name})
-        return Classes(dict(enumerate(found)), f"numbered in order of the names in {source}")
+        told = f"numbered in order of the names in {source}"
+        return Classes(dict(enumerate(found)), told, by_name=True)
+
+    def behind(self, others: Mapping[int, str]) -> Classes:
+        """The same names with the ids that they have among `others`, new ones behind those.
+
+        Classes that have ids of their own keep them.
+        """
+        if not self.by_name or not others:
+            return self
+        ids = {name: one for one, name in sorted(others.items(), reverse=True)}
+        new = sorted(set(self.names.values()) - ids.keys())
+        ids |= dict(zip(new, count(max(others) + 1), strict=False))
+        return Classes(
+            {ids[name]: name for name in self.names.values()},
+            f"{self.source}, behind those that were there" if new else "",
+            by_name=True,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
