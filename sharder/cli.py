@@ -27,7 +27,7 @@ from sharder.plan import PackConfig
 from sharder.report import console
 from sharder.segments import SegmentConfig
 from sharder.sources import find_sources, only_named
-from sharder.timestamps import read_moments
+from sharder.timestamps import MomentsOrigin, origin_of, read_moments
 from sharder.verify.run import VerifyConfig
 from sharder.verify.run import verify as verify_dataset
 from sharder.world import settings_of
@@ -250,6 +250,7 @@ def pack(
         )
     with console.status("reading moments and annotations"):
         times = read_moments(moments) if moments else {}
+        origin = origin_of(moments) if moments else MomentsOrigin()
         labelled = read_annotations(annotations) if annotations else Annotations()
     found = find_sources(sources, with_audio_files=False)
     with _running(engine, ray_address, workers) as running:
@@ -268,6 +269,7 @@ def pack(
             ),
             running,
             command=shlex.join(["sharder", *sys.argv[1:]]),
+            moments_origin=origin,
             append=append,
             dry_run=dry_run,
         )

@@ -1,4 +1,4 @@
-"""What the class ids of a root mean, and what its labels were read from."""
+"""What the class ids of a root mean, and what its labels and moments were read from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from replai.core.annotations import Annotations, CheckedAnnotations, Classes, wi
 from replai.core.errors import UserError
 from replai.core.index import Header
 from sharder.report import console
+from sharder.timestamps import MomentsOrigin
 
+PROMINENCES = "prominences"
+"""The origin that is the unit of prominences."""
 _SEPARATOR = "; "
 
 
@@ -47,9 +50,14 @@ def joined_nouns(before: Header | None, nouns: Classes) -> dict[str, str]:
     return _joined("noun", before.nouns if before else {}, nouns, before)
 
 
-def joined_origins(before: Header | None, read: CheckedAnnotations) -> dict[str, str]:
-    """What labels and class ids come from, each origin once, the root's first."""
+def joined_origins(
+    before: Header | None, read: CheckedAnnotations, moments: MomentsOrigin
+) -> dict[str, str]:
+    """What labels, class ids and moments come from, each origin once, the root's first."""
+    found_by = f" by {moments.detector}" if moments.detector else ""
     now = {
+        "moments": f"{moments.file}{found_by}",
+        PROMINENCES: moments.unit,
         "annotations": ", ".join(read.files),
         "verb classes": read.verbs.source if read.verbs.names else "",
         "noun classes": read.nouns.source if read.nouns.names else "",

@@ -30,6 +30,7 @@ from sharder.prepare import prepare
 from sharder.report import Skipped, console, name_skipped, with_progress
 from sharder.root import finish_root
 from sharder.sources import Source
+from sharder.timestamps import MomentsOrigin
 
 
 def pack(
@@ -42,6 +43,7 @@ def pack(
     engine: Engine,
     command: str,
     *,
+    moments_origin: MomentsOrigin = MomentsOrigin(),  # noqa: B008 (frozen)
     append: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -78,7 +80,17 @@ def pack(
         before = ready.standing.contents
         jobs = {**(before.header.jobs if before else {}), ready.job.digest: ready.job.command}
         margin = config.segments.margin_seconds
-        finish_root(root, before, parts, ready.checked, profile.name, margin, ready.settings, jobs)
+        finish_root(
+            root,
+            before,
+            parts,
+            ready.checked,
+            moments_origin,
+            profile.name,
+            margin,
+            ready.settings,
+            jobs,
+        )
         end(root)
 
 

@@ -27,6 +27,7 @@ from sharder.card import FINDINGS_NAME, Figures, dataset_card
 from sharder.labelling import joined_nouns, joined_origins, joined_verbs
 from sharder.part import Part
 from sharder.report import console
+from sharder.timestamps import MomentsOrigin
 
 ENERGON_VERSION = "7.4.0"
 
@@ -82,6 +83,7 @@ def finish_root(
     before: Contents | None,
     parts: Sequence[Part],
     checked: CheckedAnnotations,
+    moments_origin: MomentsOrigin,
     profile: str,
     margin_seconds: float,
     settings: Mapping[str, str],
@@ -94,7 +96,8 @@ def finish_root(
     """
     shards = [*(before.shards if before else ()), *(_shard(part) for part in parts if part.rows)]
     table = index_table(before, [part for part in parts if part.rows])
-    header = _header(table, before, checked, profile, margin_seconds, settings, jobs)
+    origins = joined_origins(before.header if before else None, checked, moments_origin)
+    header = _header(table, before, origins, checked, profile, margin_seconds, settings, jobs)
     storage.write_bytes(storage.join(root, INDEX_NAME), encode_table(table))
     for name, text in energon_files(shards).items():
         storage.write_bytes(storage.join(root, ".nv-meta", name), text.encode())
@@ -119,6 +122,7 @@ def finish_root(
 def _header(
     table: pa.Table,
     before: Contents | None,
+    origins: Mapping[str, str],
     checked: CheckedAnnotations,
     profile: str,
     margin_seconds: float,
@@ -138,7 +142,7 @@ def _header(
         nouns=joined_nouns(theirs, checked.nouns),
         settings=dict(settings),
         jobs=dict(jobs),
-        origins=joined_origins(theirs, checked),
+        origins=dict(origins),
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from replai.core import storage
 from replai.core.annotations import Annotations, is_json, read_annotations
+from replai.core.annotations.labels import file_name
 from replai.core.annotations.tables import Row, open_table
 from replai.core.arrow import arrow_file
 from replai.core.errors import UserError
@@ -118,6 +120,24 @@ def state_changes(annotations: Annotations) -> dict[str, list[Moment]]:
         video_id: [Moment(seconds=seconds, prominence=None) for seconds in sorted(found)]
         for video_id, found in times.items()
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class MomentsOrigin:
+    """Where moments come from; empty where that is not known."""
+
+    file: str = ""
+    detector: str = ""
+    """With its settings."""
+    unit: str = ""
+    """Of their prominences."""
+
+
+def origin_of(url: str) -> MomentsOrigin:
+    """Where the moments in the file `url` come from, as far as it says."""
+    return MomentsOrigin(
+        file=file_name(url), detector=_metadata(url, DETECTOR_KEY) or "", unit=unit_of(url)
+    )
 
 
 def job_of(url: str) -> str | None:

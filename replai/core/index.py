@@ -71,7 +71,8 @@ class Header:
     jobs: dict[str, str] = field(default_factory=dict)
     """Digest → command of each pack that this dataset is made of, in their order."""
     origins: dict[str, str] = field(default_factory=dict)
-    """What `annotations`, `verb classes` and `noun classes` were read from."""
+    """What `moments`, `annotations`, `verb classes` and `noun classes` were read from; the unit of
+    `prominences`."""
 
     def to_fields(self) -> dict[str, Any]:
         """As plain JSON fields."""

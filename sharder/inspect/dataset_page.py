@@ -24,6 +24,7 @@ from sharder.inspect.page import Pages
 from sharder.inspect.sound import loudness_db, wav
 from sharder.inspect.stored import Opened, Place, Shown, draw, open_segment, show_segment
 from sharder.inspect.video_page import labels_at
+from sharder.labelling import PROMINENCES
 from sharder.report import Skipped, name_skipped, with_progress
 
 _COLUMNS = 3
@@ -42,7 +43,7 @@ def dataset_pages(
     skipped = [Skipped(one.place.key, one.problem) for one in opened if one.problem]
     name_skipped(skipped, "segments")
     shown = list(with_progress(_look(opened, most_shown, seed, config), most_shown, "look"))
-    strips = [_strip(one) for one in shown]
+    strips = [_strip(one, _unit(index)) for one in shown]
     pictures = [moment_picture(strip) for strip in strips]
     overview = _overview(index, opened)
     cards = (
@@ -88,8 +89,13 @@ def _look(opened: Sequence[Opened], most: int, seed: int, config: Config) -> Ite
             name_skipped([Skipped(one.place.key, str(error))], "segments")
 
 
-def _strip(one: Shown) -> Strip:
-    return Strip(one.closeup, one.prominence, one.curve, width_inches=NARROW_INCHES)
+def _strip(one: Shown, unit: str) -> Strip:
+    return Strip(one.closeup, one.prominence, one.curve, unit, width_inches=NARROW_INCHES)
+
+
+def _unit(index: DatasetIndex) -> str:
+    """Of the prominences, short; of several detectors all; empty where the root does not say."""
+    return index.header.origins.get(PROMINENCES, "")
 
 
 def _card(one: Shown, strip: Strip, picture: Picture) -> str:
@@ -125,8 +131,8 @@ def _overview(index: DatasetIndex, opened: Sequence[Opened]) -> Picture:
         Histogram("size of segments", "MB", "segments", (index.column("size") / 1e6).tolist()),
         Histogram("loudness *", "r.m.s., dB re full scale", "segments", loud,
                   ", ".join(notes)),
-        # A root does not say which detector made its moments, so there is no unit.
-        Histogram("prominence of moments *", "prominence", "moments", prominences),
+        Histogram("prominence of moments *", ", ".join(filter(None, ("prominence", _unit(index)))),
+                  "moments", prominences),
     ]  # fmt: skip
     counts = [
         Counts("verbs *", Counter(action.verb for action in actions)),
@@ -178,6 +184,7 @@ def _facts(index: DatasetIndex) -> Iterator[tuple[str, object]]:
     yield "stored, margins included", clock(stored)
     yield "segments without sound", int((~index.column("has_audio")).sum())
     yield "segments without a moment", int((index.column("num_moments") == 0).sum())
+    yield "moments", header.origins.get("moments", "of unknown origin")
     yield "labelled actions", header.num_actions
     yield "classes", f"{len(header.verbs)} verbs, {len(header.nouns)} nouns"
     yield "storage profile", header.profile

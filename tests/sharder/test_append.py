@@ -15,7 +15,9 @@ from replai.core import storage
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex, open_index
 from sharder import pack as pack_module
+from sharder.bursts import BurstConfig
 from sharder.listing import to_csv
+from sharder.moi import MoiConfig
 from sharder.part import make_shard
 from tests.sharder.command import Outcome, files_below, start
 from tests.sharder.conftest import LENGTHS, Run
@@ -177,6 +179,26 @@ def test_names_without_numbers_have_those_of_the_root(
         (0, "open", 1, "door"), (1, "shut", 0, "cup"), (3, "close", 1, "door"),
         (2, "bend", 1, "door"),
     }  # fmt: skip
+
+
+def test_the_root_tells_what_found_its_moments(run: Run, videos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for name, detector in (("a", "paper"), ("b", "bursts")):
+        found, source = tmp_path / f"{name}.parquet", videos / f"{name}.mp4"
+        assert run("detect", source, "-o", found, "--detector", detector).code == 0
+        options = ("--append",) * (name == "b")
+        packed = run("pack", source, "--moments", found, "--out", root, *OPTIONS, *options)
+        assert packed.code == 0
+    (tmp_path / "own.csv").write_text("video_id,seconds\nc,2\n")
+    own = ("--moments", tmp_path / "own.csv", "--out", root, *OPTIONS, "--append")
+    assert run("pack", videos / "c.mp4", *own).code == 0
+    origins = open_index(str(root)).header.origins
+    moments = origins["moments"].split("; ")
+    assert moments == [
+        f"a.parquet by {MoiConfig()!r}", f"b.parquet by {BurstConfig()!r}", "own.csv"
+    ]  # fmt: skip
+    assert origins["prominences"] == "s.d.; dB"
+    assert f"| moments | {origins['moments']} |" in (root / "README.md").read_text()
 
 
 def test_a_part_of_which_nothing_can_be_made_leaves_the_root(

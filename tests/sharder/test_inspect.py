@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import shutil
 import sys
@@ -17,6 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from sharder.inspect.ink import Picture
+from sharder.inspect.moment_picture import Strip, moment_picture
 from sharder.inspect.page import _SCRIPT
 from sharder.timestamps import read_moments
 from tests.replai.media.synthetic import chirp
@@ -204,6 +207,26 @@ def test_a_dataset(run: Run, small_data: SmallData, tmp_path: Path) -> None:
     heard = page.data("audio/wav")
     assert parsed(again).data("audio/wav") == heard[:1]  # the draw is seeded
     assert parsed(other).data("audio/wav") != heard[:1]
+
+
+def test_prominences_of_a_dataset_have_its_unit(
+    run: Run, small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, strips = tmp_path / "root", []
+    shutil.copytree(small_root, root)
+    listed = json.loads((root / "shards.json").read_text())
+    listed["replai"]["origins"] = {"moments": "m.parquet by a detector", "prominences": "s.d."}
+    (root / "shards.json").write_text(json.dumps(listed))
+
+    def noted(strip: Strip) -> Picture:
+        strips.append(strip.said_prominence)
+        return moment_picture(strip)
+
+    monkeypatch.setattr("sharder.inspect.dataset_page.moment_picture", noted)
+    few = ("--segments", "3", "--moments-shown", "1", "--workers", "1")
+    assert run("inspect", root, "-o", tmp_path / "page.html", *few).code == 0
+    assert len(strips) == 1 and re.fullmatch(r"prominence \d+\.\d s\.d\.", strips[0])
+    assert "m.parquet by a detector" in (tmp_path / "page.html").read_text()
 
 
 def test_damaged_segments_are_named(run: Run, small_root: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from replai.core.annotations import CheckedAnnotations
 from sharder.part import Part
 from sharder.root import finish_root
 from sharder.shards import IndexRow
+from sharder.timestamps import MomentsOrigin
 from sharder.verify.faults import Fault
 
 FIRST = "shards/train-000000.tar"
@@ -108,7 +109,17 @@ class Planted:
         for path in sorted((self.root / "shards").glob("*.tar"))[1:]:
             parts.append(part(path.stem, path.read_bytes(), self.rows(len(parts))))
         told = CheckedAnnotations()
-        finish_root(str(self.root), None, parts, told, "a profile", 0.5, {}, {"": "the command"})
+        finish_root(
+            str(self.root),
+            None,
+            parts,
+            told,
+            MomentsOrigin(),
+            "a profile",
+            0.5,
+            {},
+            {"": "the command"},
+        )
 
 
 def part(name: str, data: bytes, rows: list[IndexRow]) -> Part:
