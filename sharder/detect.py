@@ -121,7 +121,7 @@ def detect_in_source(source: Source, config: Config) -> Detected:
 def _listened_to(source: Source, config: Config) -> Detected:
     if storage.file_size(source.url) == 0:
         raise SampleError("the file is empty")
-    with storage.open_input(source.url) as file, open_media(file) as media:
+    with storage.reading(source.url) as file, open_media(file) as media:
         if media.audio is None:
             if media.video is None:
                 raise SampleError("has neither a video nor an audio stream")

@@ -71,7 +71,7 @@ def try_some(segments: Sequence[Segment], profile: Profile) -> Trial:
     for segment in with_progress(chosen, number, "try"):
         started = time.perf_counter()
         try:
-            with storage.open_input(segment.url) as file:
+            with storage.reading(segment.url) as file:
                 encoded = profile.encode(file, segment.span, segment.size)
         except SampleError as error:
             trial.problem = f"{segment.key}: {error}"

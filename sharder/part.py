@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from replai.core import storage
-from replai.core.errors import SampleError
+from replai.core.errors import NotFoundError, SampleError
 from replai.core.record import SampleRecord
 from replai.core.timeline import Span
 from sharder.encode import Profile
@@ -45,7 +45,7 @@ def make_shard(task: tuple[str, tuple[Segment, ...]], root: str, profile: Profil
     name, segments = task
     skipped: list[tuple[str, str]] = []
     with _scratch_file(root) as path:
-        with path.open("wb") as file:
+        with storage.naming_store_errors(str(path)), path.open("wb") as file:
             written = write_shard(_samples(segments, profile, skipped), file)
         part = Part(
             name=name, size=written.size, md5=written.md5, rows=written.rows, skipped=tuple(skipped)
@@ -58,18 +58,27 @@ def make_shard(task: tuple[str, tuple[Segment, ...]], root: str, profile: Profil
 
 
 def read_part(root: str, name: str) -> Part | None:
-    """The facts of shard `name` if it has been made."""
+    """The facts of shard `name` if it has been made, and is still there."""
     url = _part_url(root, name)
     if not storage.exists(url):
         return None
     fields = json.loads(storage.read_bytes(url))
-    return Part(
+    part = Part(
         name=fields["name"],
         size=fields["size"],
         md5=fields["md5"],
         rows=tuple(IndexRow(**row) for row in fields["rows"]),
         skipped=tuple((key, reason) for key, reason in fields["skipped"]),
     )
+    return part if not part.rows or _is_there(root, part) else None
+
+
+def _is_there(root: str, part: Part) -> bool:
+    """Whether its tar is below `root`, and not cut off."""
+    try:
+        return storage.file_size(storage.join(root, part.tar_name)) == part.size
+    except NotFoundError:
+        return False
 
 
 def sweep(root: str) -> None:
@@ -89,11 +98,12 @@ def _part_url(root: str, name: str) -> str:
 def _scratch_file(root: str) -> Iterator[Path]:
     """A temporary file, on the root's own disk where that is local; gone afterwards."""
     folder = storage.local_path(root) / SCRATCH_NAME if storage.is_local(root) else None
-    if folder is not None:
-        with storage.naming_store_errors(root):
+    with storage.naming_store_errors("temporary files (TMPDIR)" if folder is None else root):
+        if folder is not None:
             folder.mkdir(exist_ok=True)  # below what `begin` has made: seen from here, or refused
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        yield Path(scratch) / "shard.tar"
+        scratch = tempfile.TemporaryDirectory(dir=folder)
+    with scratch as path:
+        yield Path(path) / "shard.tar"
 
 
 def _samples(
@@ -101,7 +111,7 @@ def _samples(
 ) -> Iterator[Sample]:
     for segment in segments:
         try:
-            with storage.open_input(segment.url) as file:
+            with storage.reading(segment.url) as file:
                 encoded = profile.encode(file, segment.span, segment.size)
         except SampleError as error:
             skipped.append((segment.key, str(error)))

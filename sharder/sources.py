@@ -58,7 +58,7 @@ def facts_of(source: Source) -> MediaFacts:
     """What the headers of `source` say. Raises SampleError if it is no media."""
     if storage.file_size(source.url) == 0:
         raise SampleError("the file is empty")
-    with storage.open_input(source.url) as file:
+    with storage.reading(source.url) as file:
         return probe(file)
 
 

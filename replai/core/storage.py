@@ -25,6 +25,7 @@ from replai.core.errors import NotFoundError, UserError
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
 # First parts of the names of the modules that clients of stores raise their own errors from.
 _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", "azure"}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 # S3 says this with status 400, which has no type of its own in obstore.
 _EXPIRED = "<Code>ExpiredToken</Code>"
@@ -91,7 +92,8 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise _refused(url, error) from None
     except OSError as error:
-        raise UserError(f"{url}: {first_line(error)}") from None
+        remedy = "; make room and run it again" if error.errno in _NO_ROOM else ""
+        raise UserError(f"{url}: {first_line(error)}{remedy}") from None
     except (ImportError, ValueError) as error:
         if not any(known in str(error) for known in _FSSPEC_COMPLAINTS):
             raise
@@ -206,6 +208,13 @@ def open_input(url: str) -> BinaryIO:
         return cast(BinaryIO, fs.open(path, "rb", block_size=READ_BLOCK_BYTES))
 
 
+@contextmanager
+def reading(url: str) -> Iterator[BinaryIO]:
+    """As `open_input`, for the block that reads it: what the store says there names `url`, too."""
+    with open_input(url) as file, naming_store_errors(url):
+        yield file
+
+
 def read_bytes(url: str) -> bytes:
     """The whole file at `url`."""
     fs, path = filesystem(url)
@@ -278,9 +287,11 @@ def remove_files(urls: list[str]) -> None:
 
 
 def put_file(source: Path, url: str) -> None:
-    """Moves the finished local file `source` to `url`, whole or not at all."""
+    """Moves the finished local file `source` to `url`, whole or not at all; also in a power cut."""
     with naming_store_errors(url):
         if is_local(url):
+            with source.open("rb") as file:
+                os.fsync(file.fileno())
             target = local_path(url)
             target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)

@@ -86,7 +86,7 @@ def look_at(source: Source, given: Given, config: Config, most_shown: int) -> Lo
     """
     try:
         found = _listen(source, given, config, most_shown)
-        with storage.open_input(source.url) as file, open_media(file) as media:
+        with storage.reading(source.url) as file, open_media(file) as media:
             views = tuple(_views(media, found))
             closeups = with_progress(_closeups(media, found), len(found.shown), "look")
             return Look(found, views, tuple(closeups))
@@ -120,7 +120,7 @@ def _listen(source: Source, given: Given, config: Config, most_shown: int) -> Fo
 
 
 def _sound(source: Source, duration_seconds: float, rate_hz: int) -> Iterator[NDArray[np.float32]]:
-    with storage.open_input(source.url) as file:
+    with storage.reading(source.url) as file:
         blocks = audio_blocks(file, rate_hz)  # of about a second
         yield from with_progress(blocks, round(duration_seconds), "listen")
 

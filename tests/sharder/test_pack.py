@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from replai.core import storage
 from replai.core.annotations import Annotations, read_annotations
 from replai.core.errors import NotFoundError, UserError
 from replai.core.index import open_index
@@ -165,6 +167,70 @@ def test_a_run_that_failed_in_the_middle_goes_on(
     monkeypatch.setattr(part_module, "write_shard", _only_once(part_module.write_shard))
     pack_all(videos, moments, tmp_path / "root")
     assert files_below(tmp_path / "root") == files_below(root)
+
+
+@pytest.mark.parametrize("left", [None, b"half"])
+def test_a_finished_shard_that_is_gone_is_made_again(
+    root: Path, videos: Path, moments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    left: bytes | None,
+) -> None:  # fmt: skip
+    def fails(*_arguments: object) -> None:
+        raise RuntimeError("the power went out")
+
+    with monkeypatch.context() as context, pytest.raises(RuntimeError):
+        context.setattr(pack_module, "finish_root", fails)
+        pack_all(videos, moments, tmp_path / "root")
+    tar = tmp_path / "root" / "shards" / "train-000001.tar"
+    tar.unlink()
+    if left is not None:
+        tar.write_bytes(left)
+    pack_all(videos, moments, tmp_path / "root")
+    assert files_below(tmp_path / "root") == files_below(root)
+
+
+def test_a_shard_that_finds_no_room_is_one_line(
+    run: Run, videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    """A limit on files' sizes stands in for a full disk."""
+    command = ("pack", videos, "--moments", moments, "--out", tmp_path / "root", *OPTIONS)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, before[1]))
+    try:
+        full = run(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (full.code, len(full.lines)) == (2, 1) and "shard.tar: " in full.text
+    assert run(*command).code == 0
+
+
+def test_a_store_that_fails_while_a_source_is_read_is_one_line(
+    run: Run, videos: Path, moments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Breaking(io.FileIO):
+        def read(self, _size: int = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    def breaks_after(whole: int) -> None:
+        urls: list[str] = []
+
+        def opened(url: str) -> io.FileIO | BinaryIO:
+            urls.extend([url] * url.endswith(".mp4"))
+            return Breaking(url) if len(urls) > whole else Path(url).open("rb")
+
+        monkeypatch.setattr(storage, "open_input", opened)
+
+    video, out = videos / "a.mp4", tmp_path / "root"
+    pack_it = ("pack", video, "--moments", moments, "--out", out, *OPTIONS)
+    for whole, command in (
+        (0, ("detect", video, "-o", tmp_path / "m.parquet")),
+        (0, ("inspect", video, "-o", tmp_path / "page.html")),
+        (0, pack_it),
+        (1, pack_it),
+    ):
+        breaks_after(whole)
+        outcome = run(*command)
+        assert outcome.code == 2
+        assert outcome.lines[-1] == f"error: {video}: [Errno 5] Input/output error"
 
 
 def _only_once(function):  # type: ignore[no-untyped-def]

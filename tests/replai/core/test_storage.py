@@ -225,3 +225,14 @@ def test_what_stores_say_is_one_line(error: Exception, message: str) -> None:
 def test_bugs_pass_through(error: Exception) -> None:
     with pytest.raises(type(error), match="bug"), storage.naming_store_errors("s3://b/a"):
         raise error
+
+
+def test_a_full_disk_is_named_with_its_remedy() -> None:
+    """/dev/full answers as a full disk does."""
+    told = "there: .*No space left.*; make room and run it again"
+    with (
+        pytest.raises(UserError, match=told),
+        storage.naming_store_errors("there"),
+        Path("/dev/full").open("wb") as file,
+    ):
+        file.write(b"data")
