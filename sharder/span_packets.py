@@ -21,6 +21,9 @@ _GUESSED_DTS_SECONDS = 1.0
 # Streams of one time lie within this of each other in a file; what does not is not there.
 _INTERLEAVED_SECONDS = 10.0
 _EARLIEST = -(10**12)
+# Behind a seek the times of an MPEG program stream are guesses, up to the next that is stored: by
+# the standard 0.7 s at most.
+_SETTLING_SECONDS = 2.0
 
 
 def read_span(media: Media, span: Span) -> Packets:
@@ -32,14 +35,15 @@ def read_span(media: Media, span: Span) -> Packets:
     SampleError where the video has no keyframe.
     """
     assert media.video is not None
-    for back in _STEPS_BACK_SECONDS:
-        from_the_start = span.start_seconds <= back or not media.is_timed_after_a_seek
+    settling = 0.0 if media.is_timed_after_a_seek else _SETTLING_SECONDS
+    for back in (step for step in _STEPS_BACK_SECONDS if step > settling):
+        from_the_start = span.start_seconds <= back
         if from_the_start:
             media.container.seek(_EARLIEST, backward=False)
         else:
             target = media.pts_at(span.start_seconds - back, media.video)
             media.container.seek(target, stream=media.video)
-        found = _read_on(media, span)
+        found = _read_on(media, span, 0.0 if from_the_start else settling)
         if from_the_start or (
             _video_reaches_back(media, found, span)
             and (back >= _INTERLEAVED_SECONDS or _sound_reaches_back(media, found, span))
@@ -61,13 +65,14 @@ def up_to(media: Media, packets: Packets, stop_seconds: float) -> Packets:
     return Packets(packets.video[:count], [p for p in packets.audio if pts_of(p) <= stop])
 
 
-def _read_on(media: Media, span: Span) -> Packets:
-    """From where the file stands to the end of `span`."""
+def _read_on(media: Media, span: Span, settling_seconds: float) -> Packets:
+    """From where the file stands, but for the first `settling_seconds`, to the end of `span`."""
     found = Packets()
     assert media.video is not None
     start = media.pts_at(span.start_seconds, media.video)
     more = PREROLL_SECONDS if media.stores_dts else _GUESSED_DTS_SECONDS
-    for packet in _until(media, span.stop_seconds + more):
+    packets = _until(media, span.stop_seconds + more)
+    for packet in _settled(media, packets, settling_seconds) if settling_seconds else packets:
         if packet.stream is not media.video:
             found.audio.append(packet)
             continue
@@ -97,6 +102,20 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
             return
+
+
+def _settled(
+    media: Media, packets: Iterator[Packet[Stream]], seconds: float
+) -> Iterator[Packet[Stream]]:
+    """`packets` without those before the first that is `seconds` behind the first."""
+    first = math.inf
+    for packet in packets:
+        at = float(media.seconds(pts_of(packet), packet.stream))
+        first = min(first, at)
+        if at >= first + seconds:
+            yield packet
+            break
+    yield from packets
 
 
 def _drop_sound_before(media: Media, found: Packets, keyframe: Packet[Stream]) -> None:

@@ -53,6 +53,36 @@ def test_no_more_is_kept_than_a_gop_and_the_span(
         assert not [seconds for seconds in audio if seconds > audio_seconds + 0.2]
 
 
+class Counted(io.BytesIO):
+    """How much of it was read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def test_of_a_program_stream_little_more_than_the_span_is_read() -> None:
+    """Its times behind a seek are guesses at first: what is kept has those of the whole."""
+    recipe = replace(
+        LONG, container="mpeg", codec="mpeg2video", audio_codec="mp2", audio_rate_hz=16000, fps=25,
+        num_frames=1500, audio_seconds=60.0,
+    )  # fmt: skip
+    data, span = encoded(recipe), Span(50.0, 52.0)
+    with open_media(io.BytesIO(data)) as media:
+        whole = {(p.stream_index, p.pts, p.dts, bytes(p)) for p in media.container.demux()}
+    with open_media(file := Counted(data)) as media:
+        opened = file.count
+        found = read_span(media, span)
+        assert {(p.stream_index, p.pts, p.dts, bytes(p)) for p in found.video} <= whole
+        assert {(p.stream_index, p.pts, p.dts, bytes(p)) for p in found.audio} <= whole
+        assert 49.0 < at(found.video[0], media) <= 50.0 < 51.9 < at(found.video[-1], media)
+        assert at(found.audio[0], media) <= 50.0 < 51.9 < at(found.audio[-1], media)
+    assert file.count - opened < 0.6 * len(data)
+
+
 def at(packet: Packet[Stream], media: Media) -> float:
     """Presentation time of `packet` on the file's clock."""
     return float(media.seconds(pts_of(packet), packet.stream))
