@@ -27,7 +27,8 @@ class Source:
 def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[Source]:
     """All media behind `arguments` (files, folders, URLs), sorted by video id.
 
-    The video id is the file's name without its extension, as in EPIC-Kitchens and Ego4D. Raises
+    The video id is the file's name without its extension, as in EPIC-Kitchens and Ego4D. Of folders
+    what is hidden (.name) is left out. Raises
     UserError for a path that does not exist, a folder without videos and two files of one id.
     """
     extensions = VIDEO_EXTENSIONS | (AUDIO_EXTENSIONS if with_audio_files else frozenset())
@@ -64,7 +65,12 @@ def facts_of(source: Source) -> MediaFacts:
 
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
-        urls = [url for url in storage.list_files(argument) if _extension(url) in extensions]
+        path = storage.filesystem(argument)[1]
+        urls = [
+            url
+            for url in storage.list_files(argument)
+            if _extension(url) in extensions and not _is_hidden(url.partition(path)[2])
+        ]
         if not urls:
             raise UserError(f"no videos below {argument} (looked for {_listed(extensions)})")
         return [Source(_video_id(url), url, named=False) for url in urls]
@@ -73,6 +79,11 @@ def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     # As a folder's listing has it, so that a file beside its folder is one source.
     url = storage.filesystem(argument)[1] if storage.is_local(argument) else argument
     return [Source(_video_id(url), url, named=True)]
+
+
+def _is_hidden(path: str) -> bool:
+    """As what was thrown away (.Trash-1000/), and what macOS adds to each file (._a.mp4)."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def _extension(url: str) -> str:

@@ -50,7 +50,6 @@ def test_a_named_file_may_have_any_extension(tmp_path: Path) -> None:
         ("кухня № 5.mp4", "кухня № 5"),
         ("a[1]*?.mp4", "a[1]*?"),
         ("#1 100%.mp4", "#1 100%"),
-        (".hidden.mp4", ".hidden"),
     ],
 )
 def test_the_id_is_the_name_without_the_extension(tmp_path: Path, name: str, video_id: str) -> None:
@@ -118,3 +117,10 @@ def test_other_stores(tmp_path: Path) -> None:
     for url in ("nonsense://x/a.mp4", "pipe:cat a.mp4", "simplecache::file://a.mp4"):
         with pytest.raises(UserError, match=url.split(":")[0]):
             find_sources([url], with_audio_files=False)
+
+
+def test_what_is_hidden_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / ".mine"  # which the user has named
+    make(folder, "a.mp4", "._a.mp4", ".Trash-1000/files/b.mp4", "sub/.c.mp4", "sub/d..mp4")
+    assert ids(folder) == ["a", "d."]
+    assert ids(folder / "._a.mp4") == ["._a"]
