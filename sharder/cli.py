@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, TypeVar
@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from replai.core.annotations import Annotations, read_annotations
-from replai.core.errors import UserError, exits_cleanly
+from replai.core.errors import EXIT_INTERRUPTED, UserError, exits_cleanly
 from sharder.bursts import BurstConfig
 from sharder.detect import detect as detect_moments_of
 from sharder.detectors import Config
@@ -331,7 +331,18 @@ def _checked(settings: Callable[..., T], **values: object) -> T:
 def main() -> None:
     """Entry point. SIGTERM, as of a cluster's scheduler, is as good as Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app()
+    try:
+        app()
+    except SystemExit as left:
+        if left.code == EXIT_INTERRUPTED:  # of which typer says nothing
+            console.print(f"interrupted{_how_to_go_on(sys.argv[1:])}")
+        raise
+
+
+def _how_to_go_on(arguments: Sequence[str]) -> str:
+    """What is said to whoever has interrupted a command that keeps what is finished."""
+    keeps = arguments[0] in ("detect", "pack") and "--dry-run" not in arguments
+    return "; the same command goes on from what is finished" if keeps else ""
 
 
 if __name__ == "__main__":

@@ -102,6 +102,7 @@ def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
     wait_until(process, lambda: len(parts(tmp_path)) >= 1)
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
+    assert errors.endswith("interrupted; the same command goes on from what is finished\n")
     left = files_below(tmp_path)
     assert "root/parts/job.json" in left and "root/shards.json" not in left
     assert len(parts(tmp_path)) < 17  # what was queued is not made any more
@@ -119,6 +120,7 @@ def test_ctrl_c_in_detect(videos: Path, tmp_path: Path) -> None:
     wait_until(process, lambda: processes_of_group(process.pid) >= 5)
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
+    assert errors == "interrupted; the same command goes on from what is finished\n"
     assert not (tmp_path / "out" / "moments.parquet").exists()
     assert_no_temporary_files(tmp_path)
 
