@@ -54,10 +54,10 @@ def refuse_others(
     """Raises UserError, saying what is in the way, if `job` may not be done on `root`."""
     theirs, contents = standing.under_way, standing.contents
     if theirs is not None and theirs.digest != job.digest and not standing.has(theirs):
-        give_up = f"remove {storage.join(root, PARTS_NAME)} to give it up" if contents else ""
+        remove = storage.join(root, PARTS_NAME) if contents else root
         raise UserError(
             f"{root} is being made by another job ({theirs.command}); run that again, to its end, "
-            f"or {give_up or 'give another --out'}"
+            f"or remove {remove} to give it up, or give another --out"
         )
     if append and contents is None and theirs is None:
         raise UserError(f"there is no finished dataset at {root}; pack it without --append")

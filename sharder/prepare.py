@@ -16,8 +16,8 @@ from sharder.engine import Engine
 from sharder.inputs import check_again, check_before, check_moments, refuse_strangers
 from sharder.job import Job, Standing, read_standing, refuse_others
 from sharder.labelling import continued, joined_nouns, joined_verbs
-from sharder.plan import PackConfig, Plan, make_plan, probe_all
-from sharder.report import console
+from sharder.plan import PackConfig, Plan, make_plan, probe_all, probe_source
+from sharder.report import Skipped, console, name_skipped
 from sharder.root import Contents
 from sharder.sources import Source
 
@@ -66,7 +66,7 @@ def prepare(
     refuse_others(root, standing, job, settings, append=append)
     inputs = Inputs(sources, moments, annotations)
     if standing.contents is not None:
-        inputs = _new_ones(inputs, standing.contents, root)
+        inputs = _new_ones(inputs, standing.contents, root, engine)
         if not inputs.sources:
             console.print("nothing to append")
             return None
@@ -87,7 +87,7 @@ def _plan(
     return checked, make_plan(videos, inputs.moments, checked, config, first_shard, taken)
 
 
-def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
+def _new_ones(inputs: Inputs, before: Contents, root: str, engine: Engine) -> Inputs:
     """The sources that are not in the root, their moments, and the labels of no video there.
 
     Raises UserError if class ids mean something else there, and if nothing is known of any.
@@ -102,11 +102,21 @@ def _new_ones(inputs: Inputs, before: Contents, root: str) -> Inputs:
         console.print(f"skipped {there} of {len(inputs.sources)} sources: already in {root}")
     ids = {source.video_id for source in new}
     moments = {one: found for one, found in inputs.moments.items() if one not in known}
-    if new and not ids & (moments.keys() | inputs.annotations.ids):
-        raise UserError(
-            f"none of {len(new)} new videos has moments or annotations ({new[0].url}, …)"
-        )
+    if new and not ids & (moments.keys() | annotations.ids):
+        new = _refuse_videos(new, engine)
     return Inputs(new, moments, _without(annotations, known, ids))
+
+
+def _refuse_videos(sources: Sequence[Source], engine: Engine) -> list[Source]:
+    """No sources, if none is a video: they are named. Raises UserError if one is."""
+    probed = list(engine.map(probe_source, sources))
+    videos = [one.source.url for one in probed if one.facts is not None]
+    if videos:
+        raise UserError(
+            f"none of {len(videos)} new videos has moments or annotations ({min(videos)}, …)"
+        )
+    name_skipped([Skipped(one.source.url, one.problem) for one in probed], "sources")
+    return []
 
 
 def _without(annotations: Annotations, known: Set[str], new: Set[str]) -> Annotations:

@@ -104,6 +104,19 @@ def test_other_settings_are_refused(
     assert files_below(tmp_path / "root") == before
 
 
+def test_what_is_new_and_no_video_is_nothing_to_append(
+    run: Run, videos: Path, moments: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(videos / "a.mp4", tmp_path / "in")
+    command = ("pack", tmp_path / "in", "--moments", moments, "--out", tmp_path / "root", *OPTIONS)
+    assert run(*command).code == 0
+    (tmp_path / "in" / "cut.mp4").write_bytes(b"a download that broke off")
+    again = run(*command, "--append")
+    assert again.code == 0 and again.lines[-1] == "nothing to append"
+    assert again.lines[-2].startswith(f"  {tmp_path}/in/cut.mp4: does not decode")
+
+
 def test_what_cannot_be_added_to_is_refused(pack: Pack, tmp_path: Path) -> None:
     nothing = pack("a", "--append")
     assert (nothing.code, len(nothing.lines)) == (2, 1)
