@@ -54,9 +54,8 @@ def joined_origins(
     before: Header | None, read: CheckedAnnotations, moments: MomentsOrigin
 ) -> dict[str, str]:
     """What labels, class ids and moments come from, each origin once, the root's first."""
-    found_by = f" by {moments.detector}" if moments.detector else ""
     now = {
-        "moments": f"{moments.file}{found_by}",
+        "moments": moments.detector or moments.file,
         PROMINENCES: moments.unit,
         "annotations": ", ".join(read.files),
         "verb classes": read.verbs.source if read.verbs.names else "",

@@ -207,9 +207,7 @@ def test_the_root_tells_what_found_its_moments(run: Run, videos: Path, tmp_path:
     assert run("pack", videos / "c.mp4", *own).code == 0
     origins = open_index(str(root)).header.origins
     moments = origins["moments"].split("; ")
-    assert moments == [
-        f"a.parquet by {MoiConfig()!r}", f"b.parquet by {BurstConfig()!r}", "own.csv"
-    ]  # fmt: skip
+    assert moments == [repr(MoiConfig()), repr(BurstConfig()), "own.csv"]
     assert origins["prominences"] == "s.d.; dB"
     assert f"| moments | {origins['moments']} |" in (root / "README.md").read_text()
 
