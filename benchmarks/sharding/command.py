@@ -12,6 +12,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.sharding.copying import copied, copied_figures, cpu_beside_cp, cpu_figures
 from benchmarks.sharding.long_files import long_files
@@ -35,12 +36,27 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         result = measured(arguments, arguments.data or Path(scratch) / "data", Path(scratch))
+    before = json.loads(arguments.json.read_text()) if arguments.json.exists() else None
+    if before and set(arguments.only) < set(PARTS):
+        result = joined(before, result)
     arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    for name, value in result["figures"].items():  # type: ignore[attr-defined]
+    for name, value in result["figures"].items():
         print(f"{name:28} {value:10.4g}")
 
 
-def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[str, object]:
+def joined(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What a file holds after a run of some parts: the other parts stay, and say where from."""
+    kept = sorted(set(before["figures"]) - set(now["figures"]))
+    earlier, source = before.get("earlier", {}), [before["command"], before["versions"]["commit"]]
+    return {
+        **now,
+        "figures": {**before["figures"], **now["figures"]},
+        "raw": {**before["raw"], **now["raw"]},
+        "earlier": {name: earlier.get(name, source) for name in kept},
+    }
+
+
+def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[str, Any]:
     """What the JSON file holds."""
     figures: dict[str, float] = {}
     raw: dict[str, object] = {"cpu_cores": os.cpu_count()}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sharding import bare as bare_module
+from benchmarks.sharding.command import joined
 from benchmarks.sharding.copying import copied_figures, cpu_figures
 from benchmarks.sharding.transcoding import bare_figures, speedup_figures
 from replai.core.timeline import Span
@@ -30,6 +31,18 @@ def test_ratios_are_taken_within_a_round_then_the_median() -> None:
 def test_speedups_are_of_each_engine() -> None:
     times = {"local 1": [4.0, 6.0], "local 2": [2.0, 3.0], "ray 1": [3.0, 3.0], "ray 2": [2.0, 2.0]}
     assert speedup_figures(times) == {"local_speedup_2": 2.0, "ray_speedup_2": 1.5}
+
+
+def test_a_run_of_some_parts_keeps_the_others_and_where_they_are_from() -> None:
+    def result(**figures: float) -> dict[str, object]:
+        name = "".join(figures)
+        return {"figures": figures, "raw": {name: 0}, "command": name, "versions": {"commit": name}}
+
+    both = joined(result(a=1, b=2), result(b=3))
+    assert both["figures"] == {"a": 1, "b": 3}
+    assert set(both["raw"]) == {"ab", "b"}
+    assert both["earlier"] == {"a": ["ab", "ab"]}
+    assert joined(both, result(c=4))["earlier"] == {"a": ["ab", "ab"], "b": ["b", "b"]}
 
 
 def test_the_bare_loop_makes_the_same_pictures_and_sound(
