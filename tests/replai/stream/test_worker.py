@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from replai.stream.worker import is_lost_worker
 
 REPOSITORY = Path(__file__).parents[3]
 HEAVY = ("replai.stream.pipeline", "s3fs", "torch", "webdataset")
+CLIENT = "obstore.fsspec" if find_spec("obstore") else "s3fs"
+NEEDED = ("replai.stream.pipeline", CLIENT, "torch", "webdataset")
 
 
 def said_by(code: str) -> str:
@@ -26,7 +29,7 @@ def test_the_trainer_starts_it_before_anything_heavy_is_imported() -> None:
 
 
 def test_it_has_imported_what_workers_need() -> None:
-    asked = f"[m for m in {HEAVY} if m in __import__('sys').modules]"
+    asked = f"[m for m in {NEEDED} if m in __import__('sys').modules]"
     code = (
         "from replai.stream.worker import fork_server\n"
         "pool = fork_server().Pool(1)\n"
@@ -34,7 +37,7 @@ def test_it_has_imported_what_workers_need() -> None:
         "pool.close()\n"  # no `with`: it ends workers by SIGTERM, which these do not hear
         "pool.join()"
     )
-    assert said_by(code).split() == list(HEAVY)
+    assert said_by(code).split() == list(NEEDED)
 
 
 @pytest.mark.parametrize(
