@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
+from replai.core import storage
 from replai.core.errors import PeerLostError, UserError
 from sharder.engine import ctrl_c_waiting
 from sharder.ray_task import Home, versions, work
@@ -154,9 +155,9 @@ def _connect(address: str) -> None:
         ray.init(address, logging_level=logging.CRITICAL, log_to_driver=False)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"no Ray cluster can be used at {address} ({_first_line(error)}); start one with "
-            f"`ray start --head`, join it from this machine with `ray start --address=HOST:PORT`, "
-            "or leave out --ray-address to start one here"
+            f"no Ray cluster can be used at {address} ({storage.first_line(error)}); start one "
+            "with `ray start --head`, join it from this machine with "
+            "`ray start --address=HOST:PORT`, or leave out --ray-address to start one here"
         ) from None
 
 
@@ -168,7 +169,7 @@ def _result(ref: Any) -> Any:
         if "No module named" in str(error.cause):
             raise UserError(
                 f"a node of the Ray cluster lacks what is installed here "
-                f"({_first_line(error.cause)}); install the same on every node"
+                f"({storage.first_line(error.cause)}); install the same on every node"
             ) from None
         raise error.cause from error
     except (WorkerCrashedError, OutOfMemoryError) as error:
@@ -178,12 +179,8 @@ def _result(ref: Any) -> Any:
         ) from error
     except RayError as error:
         raise PeerLostError(
-            f"Ray lost a task ({_first_line(error)}); run the same command again"
+            f"Ray lost a task ({storage.first_line(error)}); run the same command again"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _tell_if_too_small() -> None:

@@ -90,7 +90,7 @@ def in_order(rows: Rows, metric: str) -> list[str]:
 
 def markdown(rows: Rows) -> str:
     """The table with mean ± standard deviation over the seeds beside the paper's figures, and
-    the order that the rows came out in beside the paper's."""
+    the order that the rows came out in beside the paper's. Gaps that are apart are bold."""
     head = ["row", *map(_title, METRICS), "RepLAI − row, verb", "noun"]
     head += [f"{data}: {_title(metric)}" for data, metrics in PAPERS.items() for metric in metrics]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
@@ -127,12 +127,17 @@ def _cells(rows: Rows, name: str) -> list[str]:
     gaps = ["–", "–"]
     if name != LAST and LAST in rows:
         found = [gap(rows[LAST][metric], rows[name][metric]) for metric in METRICS[:2]]
-        gaps = [f"{g.mean:+.1f} ({g.low:+.1f} to {g.high:+.1f})" if g else "–" for g in found]
+        gaps = [_gap_cell(one) if one else "–" for one in found]
     ours = [_mean_and_spread(rows[name][metric]) for metric in METRICS]
     papers = TABLE[name].papers
     theirs = [f"{value:.1f}" for data in papers for value in papers[data]]
     none = ["–"] * sum(len(metrics) for metrics in PAPERS.values())
     return [TABLE[name].label, *ours, *gaps, *(theirs or none)]
+
+
+def _gap_cell(gap: Gap) -> str:
+    text = f"{gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
+    return f"**{text}**" if gap.is_apart else text
 
 
 def _mean_and_spread(figures: Sequence[float]) -> str:

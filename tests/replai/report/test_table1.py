@@ -37,7 +37,9 @@ def test_rows_in_the_order_of_their_means() -> None:
 def test_the_table_has_our_figures_and_the_papers() -> None:
     lines = table1.markdown(rows_with(random=[20.0, 22, 24], replai=[30.0, 33, 33])).splitlines()
     assert [line.count("|") for line in lines[:4]] == [14] * 4
-    assert lines[2].startswith("| Random | 22.0 ± 2.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | +10")
+    assert lines[2].startswith(
+        "| Random | 22.0 ± 2.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | **+10"
+    )
     assert lines[2].endswith("| 20.4 | 5.0 | 64.8 | 19.8 | 17.4 | 7.7 |")
     assert lines[3].startswith("| RepLAI | 32.0 ± 1.7 | ")
     orders = lines[lines.index("verb top1, from the lowest:") + 2 :]
