@@ -26,8 +26,8 @@ def fail_first(number: int, folder: Path) -> None:
         while not list(folder.glob("begun-*")):
             time.sleep(0.01)
         raise UserError("the first is bad")
-    (folder / f"begun-{number}").touch()
     try:
+        (folder / f"begun-{number}").touch()
         time.sleep(5.0)
     finally:
         (folder / f"cleaned-{number}").touch()
@@ -51,8 +51,8 @@ def test_an_error_stops_what_is_under_way_and_begins_nothing_more(tmp_path: Path
     begun = sorted(path.name.removeprefix("begun-") for path in tmp_path.glob("begun-*"))
     cleaned = sorted(path.name.removeprefix("cleaned-") for path in tmp_path.glob("cleaned-*"))
     # The worker that failed may have taken one more before it was told.
-    assert 1 <= len(begun) <= 2
-    assert cleaned == begun
+    assert 1 <= len(begun) <= len(cleaned) <= 2
+    assert set(begun) <= set(cleaned)  # one may be told to stop just before it has said it began
 
 
 def kill_itself(_: int) -> None:
