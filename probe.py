@@ -9,13 +9,8 @@ from __future__ import annotations
 
 import argparse
 
-from replai.core.config import load_config
 from replai.core.errors import exits_cleanly
-from replai.evaluation.config import ProbeConfig
-from replai.evaluation.probe import run_probe
-from replai.report.probe import print_table, write_probe
-from replai.stream.loader import Share
-from replai.training.ranks import joined_ranks
+from replai.stream.worker import fork_server
 
 
 @exits_cleanly
@@ -25,6 +20,14 @@ def main() -> None:
     parser.add_argument("--config", required=True, help="a YAML file of configs/probe/")
     parser.add_argument("overrides", nargs="*", help="key=value, as in checkpoint=URL")
     arguments = parser.parse_args()
+    fork_server()  # the decode processes' imports run beside those that follow
+    from replai.core.config import load_config
+    from replai.evaluation.config import ProbeConfig
+    from replai.evaluation.probe import run_probe
+    from replai.report.probe import print_table, write_probe
+    from replai.stream.loader import Share
+    from replai.training.ranks import joined_ranks
+
     config = load_config(ProbeConfig, arguments.config, arguments.overrides)
     with joined_ranks(config.rank_timeout_seconds) as ranks:
         share = Share(rank=ranks.rank, world_size=ranks.world_size)

@@ -18,7 +18,7 @@ from replai.core import storage
 from replai.core.annotations import Annotations, is_json, read_annotations
 from replai.core.annotations.labels import file_name
 from replai.core.annotations.tables import Row, open_table
-from replai.core.arrow import arrow_file
+from replai.core.arrow import arrow_file, read_parquet
 from replai.core.errors import UserError
 from replai.core.record import Moment
 from replai.core.video_ids import normal_id
@@ -162,7 +162,7 @@ def _metadata(url: str, key: bytes) -> str | None:
 def _read_table(url: str) -> pa.Table:
     data = storage.read_bytes(url)
     try:
-        return pq.read_table(arrow_file(data))
+        return read_parquet(data)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{url} is damaged Parquet: {str(error).splitlines()[0]}") from None
 

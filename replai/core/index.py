@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from replai.core import storage
-from replai.core.arrow import arrow_file
+from replai.core.arrow import read_parquet, to_numpy
 from replai.core.errors import UserError
+from replai.core.obstore_reads import read_quickly
 from replai.core.record import READABLE_VERSIONS, Action
 from replai.core.shared_table import SharedTable, map_table
 
@@ -121,8 +121,7 @@ class DatasetIndex:
 
     def column(self, name: str) -> NDArray[Any]:
         """One column as a numpy array [num_samples]."""
-        array: NDArray[Any] = self.table.column(name).to_numpy(zero_copy_only=False)
-        return array
+        return to_numpy(self.table.column(name))
 
 
 def _arrived(
@@ -155,7 +154,9 @@ def open_index(root: str) -> DatasetIndex:
             f"{' and '.join(map(str, READABLE_VERSIONS))}"
         )
     header, shards = _header(root, fields_)
-    table = decode_table(storage.read_bytes(storage.join(root, INDEX_NAME)))
+    url = storage.join(root, INDEX_NAME)
+    data = read_quickly(url)
+    table = decode_table(storage.read_bytes(url) if data is None else data)
     table = table.slice(0, header.num_samples)
     if dataset_hash(table) != header.dataset_hash or table.num_rows != header.num_samples:
         raise UserError(f"{root}: {INDEX_NAME} and {HEADER_NAME} disagree; run the pack again")
@@ -183,7 +184,8 @@ def _header(root: str, fields_: dict[str, Any]) -> tuple[Header, list[tuple[str,
 
 def _read_header_fields(root: str) -> dict[str, Any]:
     url = storage.join(root, HEADER_NAME)
-    if not storage.exists(url):
+    data = read_quickly(url)
+    if data is None and not storage.exists(url):
         if storage.is_folder(root):
             raise UserError(
                 f"{root} is no finished dataset ({HEADER_NAME}, written last, is missing); "
@@ -191,8 +193,7 @@ def _read_header_fields(root: str) -> dict[str, Any]:
             )
         raise UserError(f"no dataset at {root}: no such folder or bucket")
     try:
-        loaded = json.loads(storage.read_bytes(url))
-        return dict(loaded)
+        return dict(json.loads(storage.read_bytes(url) if data is None else data))
     except (ValueError, TypeError):
         raise UserError(f"{url} is no JSON object; run `sharder pack` again") from None
 
@@ -207,7 +208,7 @@ def encode_table(table: pa.Table) -> bytes:
 def decode_table(data: bytes) -> pa.Table:
     """The index table in Parquet bytes. Raises UserError if the columns are not the index's."""
     try:
-        table = pq.read_table(arrow_file(data))
+        table = read_parquet(data)
         table = table.select(SCHEMA.names).cast(SCHEMA)
         table.validate(full=True)
         if any(column.null_count for column in table.columns):
@@ -225,12 +226,16 @@ def dataset_hash(table: pa.Table) -> str:
         if pa.types.is_string(one.type):
             digest.update(_lines(column))
         else:
-            digest.update(np.ascontiguousarray(column.to_numpy()).tobytes())
+            digest.update(np.ascontiguousarray(to_numpy(column)).tobytes())
     return digest.hexdigest()
 
 
 def _lines(column: pa.ChunkedArray) -> bytes:
     """The strings of a column, one a line; without a Python object for each."""
+    if not len(column):
+        return b""
     whole = column.combine_chunks()
-    joined = pc.binary_join(pa.LargeListArray.from_arrays([0, len(whole)], whole), "\n")
-    return bytes(joined[0].as_buffer())
+    _, ends, text = whole.buffers()
+    stops = np.frombuffer(ends, np.int32)[whole.offset : whole.offset + len(whole) + 1]
+    joined = np.frombuffer(text or b"", np.uint8)[stops[0] : stops[-1]]
+    return np.insert(joined, stops[1:-1] - stops[0], ord("\n")).tobytes()

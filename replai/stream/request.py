@@ -6,14 +6,12 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from importlib.util import find_spec
 from typing import Any
 
-import fsspec.config
 from fsspec.asyn import AsyncFileSystem
 
 from replai.core import storage
-from replai.core.obstore_reads import obstore_filesystem
+from replai.core.obstore_reads import can_read, is_preferred, obstore_filesystem
 from replai.stream.retry import may_pass
 
 MOST_HEDGED = 0.05
@@ -24,22 +22,17 @@ class S3Client(Enum):
     """What reads samples from S3."""
 
     auto = "auto"
-    """obstore where it is installed, else s3fs."""
+    """obstore where it is installed and all that S3 needs is told to it, else s3fs."""
     s3fs = "s3fs"
     """In Python; comes with this software."""
     obstore = "obstore"
     """In Rust, a quarter of the CPU a read; `pip install obstore`."""
 
     def chosen(self) -> S3Client:
-        """Which of the two `auto` stands for here; s3fs, too, where fsspec has settings for it, or
-        botocore certificates: obstore knows those of SSL_CERT_FILE alone.
-        """
+        """Which of the two `auto` stands for here."""
         if self is not S3Client.auto:
             return self
-        certificates = os.environ.get("AWS_CA_BUNDLE")
-        has_its_own = certificates and certificates != os.environ.get("SSL_CERT_FILE")
-        is_settled = bool(fsspec.config.conf.get("s3") or has_its_own)
-        return S3Client.s3fs if is_settled or not find_spec("obstore") else S3Client.obstore
+        return S3Client.obstore if is_preferred() else S3Client.s3fs
 
 
 class Hedge:
@@ -103,9 +96,8 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
 
 
 def _client(url: str, s3_client: S3Client) -> tuple[Any, str]:
-    scheme, _, path = url.partition("://")
-    if s3_client is S3Client.obstore and scheme in ("s3", "s3a") and "//" not in path:
-        return obstore_filesystem(url)  # which knows no empty part of a path
+    if s3_client is S3Client.obstore and can_read(url):
+        return obstore_filesystem(url)
     return storage.range_filesystem(url)
 
 

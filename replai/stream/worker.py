@@ -14,17 +14,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-S3_MODULES = ["obstore.fsspec", "botocore.session"] if find_spec("obstore") else ["s3fs"]
-PRELOADED = ["replai.stream.pipeline", *S3_MODULES]
-"""What workers need to have imported: once, in the fork server, rather than in each of them. Of
-the clients of S3 the one that is read with unless a run says otherwise. What is not installed is
-passed over.
-"""
+PRELOADED = ["replai.stream.preloaded"]
 
 
 def fork_server() -> ForkServerContext:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,22 @@ def test_rows_that_the_header_does_not_tell_of_do_not_count_yet(root: Path) -> N
 
 def test_rows_in_another_order(root: Path) -> None:
     assert dataset_hash(TABLE.take([1, 0, 2])) != dataset_hash(TABLE)
+
+
+@pytest.mark.parametrize("first,last", [(0, 3), (1, 3), (2, 3), (3, 3)])
+def test_the_hash_is_of_numbers_as_they_lie_and_of_strings_a_line_each(
+    first: int, last: int
+) -> None:
+    expected = hashlib.sha256()
+    for one in SCHEMA:
+        values = [row[one.name] for row in ROWS[first:last]]
+        if pa.types.is_string(one.type):
+            expected.update("\n".join(map(str, values)).encode())
+        else:
+            expected.update(np.array(values, one.type.to_pandas_dtype()).tobytes())
+    whole = TABLE.slice(first, last - first)
+    in_pieces = pa.concat_tables([TABLE.slice(i, 1) for i in range(first, last)] or [whole])
+    assert dataset_hash(whole) == dataset_hash(in_pieces) == expected.hexdigest()
 
 
 def test_newer_schema(root: Path) -> None:

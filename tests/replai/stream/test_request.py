@@ -1,7 +1,6 @@
 import fsspec.config
 import pytest
 
-from replai.core.obstore_reads import forget_client, obstore_filesystem
 from replai.stream.request import S3Client, _client
 
 
@@ -16,7 +15,7 @@ from replai.stream.request import S3Client, _client
 def test_obstore_reads_where_it_is_installed(
     monkeypatch: pytest.MonkeyPatch, installed: bool, settings: dict[str, object], chosen: S3Client
 ) -> None:
-    monkeypatch.setattr("replai.stream.request.find_spec", lambda _name: installed or None)
+    monkeypatch.setattr("replai.core.obstore_reads.find_spec", lambda _name: installed or None)
     monkeypatch.setattr(fsspec.config, "conf", settings)
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     assert S3Client.auto.chosen() is chosen
@@ -29,30 +28,6 @@ def test_a_store_with_certificates_of_its_own(monkeypatch: pytest.MonkeyPatch) -
     assert S3Client.auto.chosen() is S3Client.s3fs
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/our-ca.pem")
     assert S3Client.auto.chosen() is S3Client.obstore
-
-
-@pytest.mark.parametrize(
-    ("region", "endpoint", "asked"),
-    [
-        ("eu-west-1", "", None),
-        ("cn-north-1", "", "https://s3.cn-north-1.amazonaws.com.cn"),
-        ("eu-west-1", "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com", "the same"),
-    ],
-)
-def test_obstore_asks_where_botocore_would(
-    monkeypatch: pytest.MonkeyPatch, region: str, endpoint: str, asked: str | None
-) -> None:
-    found = {}
-    monkeypatch.setattr("obstore.fsspec.FsspecStore", lambda *_, **options: found.update(options))
-    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    forget_client()
-    obstore_filesystem("s3://bucket/a.tar")
-    forget_client()
-    assert found["config"]["region"] == region
-    assert found["config"].get("endpoint") == (endpoint if asked == "the same" else asked)
 
 
 def test_a_path_with_an_empty_part_is_not_for_obstore() -> None:

@@ -23,21 +23,33 @@ def said_by(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_trainer_starts_it_before_anything_heavy_is_imported() -> None:
-    """Workers import train.py once more, as their main module: this keeps it light for them too."""
-    assert said_by(f"import sys, train; print(*[m for m in {HEAVY} if m in sys.modules])") == ""
+@pytest.mark.parametrize("program", ["train", "probe"])
+def test_programs_start_it_before_anything_heavy_is_imported(program: str) -> None:
+    """Workers import them once more, as their main module: this keeps it light for them too."""
+    assert said_by(f"import sys, {program}; print(*[m for m in {HEAVY} if m in sys.modules])") == ""
 
 
-def test_it_has_imported_what_workers_need() -> None:
-    asked = f"[m for m in {NEEDED} if m in __import__('sys').modules]"
-    code = (
+def said_in_a_worker(asked: str) -> str:
+    """What the expression `asked` is in a process that the fork server forks."""
+    return said_by(
         "from replai.stream.worker import fork_server\n"
         "pool = fork_server().Pool(1)\n"
         f"print(*pool.apply(eval, ({asked!r},)))\n"
         "pool.close()\n"  # no `with`: it ends workers by SIGTERM, which these do not hear
         "pool.join()"
     )
-    assert said_by(code).split() == list(NEEDED)
+
+
+def test_it_has_imported_what_workers_need() -> None:
+    asked = f"[m for m in {NEEDED} if m in __import__('sys').modules]"
+    assert said_in_a_worker(asked).split() == list(NEEDED)
+
+
+def test_workers_search_for_garbage_but_not_in_what_they_share() -> None:
+    asked = "__import__('gc').isenabled(), __import__('gc').get_freeze_count()"
+    searches, shared = said_in_a_worker(asked).split()
+    assert searches == "True"
+    assert int(shared) > 100_000
 
 
 @pytest.mark.parametrize(
