@@ -20,6 +20,7 @@ from replai.stream.reader import RangeReader
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import qualifying_items
 from replai.stream.unpack import Unpacked, unpack_sample
+from replai.stream.worker import live_with_trainer
 from replai.views import reach
 
 
@@ -49,6 +50,7 @@ class Bare:
 
 
 def _decode_all(job: Job, worker: int, together: Any, done: SimpleQueue[int]) -> None:
+    live_with_trainer(worker)
     samples, places = in_memory(job), places_of_worker(job, worker)
     together.wait()
     for number, place in enumerate(places, start=1):

@@ -9,7 +9,6 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -79,21 +78,12 @@ class Processes:
         path, log = self._folder / "outcome.json", self._folder / "process.log"
         path.unlink(missing_ok=True)
         command = [self._python, "-m", "benchmarks.contest.run", job.to_json()]
-        with log.open("w") as output:
-            process = subprocess.Popen(
+        with log.open("w") as output, contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
                 [*command, repr(time.monotonic()), str(path)],
-                env=self._environment, cwd=self._folder, stdout=output, stderr=output,
-                start_new_session=True,
+                env=self._environment, cwd=self._folder, timeout=MOST_SECONDS,
+                stdout=output, stderr=output, check=False,
             )  # fmt: skip
-            try:
-                process.wait(MOST_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            finally:
-                # Workers that outlive it would take cores from whoever is next.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
         return Outcome.from_file(path) if path.exists() else log.read_text()
 
 

@@ -4,7 +4,8 @@ What is imported stays. Frozen, it is not searched for garbage: a search writes 
 and a worker would get its own copy of each page that it shares with the others.
 
 Samples come and go, 300 kB each. Memory that has been freed is kept for the next ones: handed back,
-it would have to be touched anew, a page at a time.
+it would have to be touched anew, a page at a time. All threads take it from one heap, else each
+would keep its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from importlib.util import find_spec
 S3_MODULES = ("obstore.fsspec", "botocore.session") if find_spec("obstore") else ("s3fs",)
 """Of the clients of S3 the one that is read with unless a run says otherwise."""
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
@@ -26,7 +27,8 @@ def keep_freed_memory() -> None:
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, 32 << 20)  # the most that it takes
-        mallopt(_TRIM_THRESHOLD, 256 << 20)
+        mallopt(_TRIM_THRESHOLD, 64 << 20)
+        mallopt(_ARENA_MAX, 1)
 
 
 keep_freed_memory()
