@@ -1,4 +1,7 @@
-"""The command `sharder`: world, detect, inspect, pack, verify."""
+"""The command `sharder`: world, detect, inspect, pack, verify.
+
+Each imports what it needs when it is called: detection's SciPy alone takes half a second.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from replai.core.annotations import Annotations, read_annotations
 from replai.core.errors import EXIT_INTERRUPTED, UserError, exits_cleanly
-from sharder.bursts import BurstConfig
-from sharder.detect import detect as detect_moments_of
-from sharder.detectors import Config
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
-from sharder.engine import Engine, LocalEngine, open_ray
-from sharder.make_world import make_world
-from sharder.moi import MoiConfig
-from sharder.pack import pack as pack_dataset
-from sharder.plan import PackConfig
+from sharder.engine import Engine, LocalEngine, fork_server, open_ray
 from sharder.report import console
-from sharder.segments import SegmentConfig
-from sharder.sources import find_sources, only_named
-from sharder.timestamps import MomentsOrigin, origin_of, read_moments
-from sharder.verify.run import VerifyConfig
-from sharder.verify.run import verify as verify_dataset
-from sharder.world import settings_of
+
+if TYPE_CHECKING:
+    from sharder.detectors import Config
 
 T = TypeVar("T")
 EXIT_FAULTS = 1
@@ -100,10 +91,6 @@ class DetectorName(StrEnum):
     paper = "paper"
 
 
-DETECTORS: dict[DetectorName, Callable[..., Config]] = {
-    DetectorName.bursts: BurstConfig,
-    DetectorName.paper: MoiConfig,
-}
 DetectorOption = Annotated[
     DetectorName, typer.Option(help="Broad bursts, or the paper's energy peaks.")
 ]
@@ -137,6 +124,9 @@ def world(
     workers: Workers = ALL_CORES,
 ) -> None:
     """Make untrimmed first-person-like videos with sound, and their truth."""
+    from sharder.make_world import make_world
+    from sharder.world import settings_of
+
     settings = _checked(
         settings_of,
         level=difficulty.value,
@@ -164,6 +154,10 @@ def detect(
     overwrite: Annotated[bool, typer.Option(help="Replace an output of another job.")] = False,
 ) -> None:
     """Find the moments of interaction: peaks in the sound."""
+    _start_local(engine, workers, "sharder.detect", "sharder.bursts", "sharder.moi")
+    from sharder.detect import detect as detect_moments_of
+    from sharder.sources import find_sources
+
     found = find_sources(sources, with_audio_files=True)
     config = _detector(detector, min_prominence)
     with _running(engine, ray_address, workers) as running:
@@ -238,6 +232,15 @@ def pack(
     workers: EngineWorkers = None,
 ) -> None:
     """Pack untrimmed videos, moments and annotations into a dataset root."""
+    _start_local(engine, workers, "sharder.pack", "sharder.encode")
+    from replai.core.annotations import Annotations, read_annotations
+    from sharder.encode import CopyProfile, Profile, TranscodeProfile
+    from sharder.pack import pack as pack_dataset
+    from sharder.plan import PackConfig
+    from sharder.segments import SegmentConfig
+    from sharder.sources import find_sources, only_named
+    from sharder.timestamps import MomentsOrigin, origin_of, read_moments
+
     chosen: Profile = CopyProfile()
     if profile is ProfileName.transcode:
         chosen = TranscodeProfile(
@@ -285,10 +288,19 @@ def verify(
     workers: Workers = ALL_CORES,
 ) -> None:
     """Read a dataset root again and name each fault. Exits with 1 if there are any."""
+    from sharder.verify.run import VerifyConfig
+    from sharder.verify.run import verify as verify_dataset
+
     config = VerifyConfig(share=share, seed=seed, decode_every=decode_every)
     command = shlex.join(["sharder", *sys.argv[1:]])
     if verify_dataset(url, config, workers, command, json_file).faults:
         raise typer.Exit(EXIT_FAULTS)
+
+
+def _start_local(engine: EngineName, workers: int | None, *modules: str) -> None:
+    """Has local workers' imports run beside those that follow here."""
+    if engine is EngineName.local and (workers or ALL_CORES) > 1:
+        fork_server(modules)
 
 
 @contextmanager
@@ -315,8 +327,15 @@ def _pictures() -> Iterator[None]:
 
 
 def _detector(name: DetectorName, min_prominence: float | None) -> Config:
+    from sharder.bursts import BurstConfig
+    from sharder.moi import MoiConfig
+
+    settings: dict[DetectorName, Callable[..., Config]] = {
+        DetectorName.bursts: BurstConfig,
+        DetectorName.paper: MoiConfig,
+    }
     given = {} if min_prominence is None else {"min_prominence": min_prominence}
-    return _checked(DETECTORS[name], **given)
+    return _checked(settings[name], **given)
 
 
 def _checked(settings: Callable[..., T], **values: object) -> T:

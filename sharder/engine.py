@@ -14,10 +14,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
 from typing import Protocol, TypeVar
 
 from replai.core.errors import PeerLostError, UserError
+from replai.core.memory import keep_freed_memory
 
 CLEANING_SECONDS = 2.0
 """Time that a worker has to clean up when the process that it works for is gone."""
@@ -81,9 +83,8 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
     if workers == 1 or len(inputs) == 1:
         yield from map(function, inputs)
         return
-    context = multiprocessing.get_context("forkserver")
     # What this process knows is imported once, by the server that the workers are forked from.
-    context.set_forkserver_preload([name for name in sys.modules if name.startswith("sharder.")])
+    context = fork_server([name for name in sys.modules if name.startswith("sharder.")])
     pool = ProcessPoolExecutor(min(workers, len(inputs)), mp_context=context, initializer=_begin)
     try:
         with ctrl_c_waiting():
@@ -101,6 +102,17 @@ def run_local(function: Callable[[A], B], inputs: Sequence[A], workers: int) -> 
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def fork_server(modules: Sequence[str]) -> ForkServerContext:
+    """The context to start workers from: a server that has imported `modules`, if this is the
+    first call. Called before a program's own imports, it does so while the program does.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(modules))
+    with ctrl_c_waiting():
+        forkserver.ensure_running()
+    return context
 
 
 @contextmanager
@@ -122,6 +134,7 @@ class _Told:
 
 def _begin() -> None:
     """In a worker, once: it listens, and does not outlive the process that it works for."""
+    keep_freed_memory()
     _listen()
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
 

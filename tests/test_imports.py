@@ -96,8 +96,16 @@ def test_no_torch_is_imported(package: str) -> None:
         assert not {other for other in imported(file) if other.split(".")[0] in TORCH}, name
 
 
-def test_sharding_needs_no_matplotlib() -> None:
-    code = "import sys, sharder.cli; print(*{'matplotlib', 'PIL'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        ("sharder.cli, sharder.pack, sharder.detect", {"matplotlib", "PIL"}),
+        ("sharder.cli, sharder.pack, sharder.encode", {"scipy", "pandas"}),  # half a second each
+        ("sharder.cli", {"numpy", "av"}),
+    ],
+)
+def test_commands_import_what_they_need(modules: str, unwanted: set[str]) -> None:
+    code = f"import sys, {modules}; print(*{unwanted!r} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=HOUSE, capture_output=True, text=True, check=True
     )

@@ -45,6 +45,18 @@ def test_one_input_needs_no_process() -> None:
     assert list(run_local(square, [], 1)) == []
 
 
+def test_workers_find_imported_what_the_server_was_started_with() -> None:
+    code = (
+        "import sys\n"
+        "from sharder.engine import fork_server, run_local\n"
+        "fork_server(['sharder.moi'])\n"
+        "asked = \"'sharder.moi' in __import__('sys').modules\"\n"
+        "print(*run_local(eval, [asked] * 2, 2), eval(asked))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "False"]
+
+
 def test_an_error_stops_what_is_under_way_and_begins_nothing_more(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the first is bad"):
         list(run_local(partial(fail_first, folder=tmp_path), range(12), 2))
