@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.sharding.packing import plan_of
+from replai.core.memory import keep_freed_memory
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
 from sharder.part import PARTS_NAME, make_shard
 from sharder.plan import PackConfig
@@ -45,5 +46,6 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as workers do
     make_some(Path(sys.argv[1]), PROFILES[sys.argv[2]], Path(sys.argv[3]))
     print(peak_mb())
