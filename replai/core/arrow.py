@@ -36,8 +36,13 @@ def to_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     dtype = np.dtype(column.type.to_pandas_dtype())  # numpy's, whatever the name says
     if not len(column):
         return np.empty(0, dtype)
-    whole = column.combine_chunks()
+    whole = in_one_chunk(column)
     return np.frombuffer(whole.buffers()[1], dtype, len(whole), whole.offset * dtype.itemsize)
+
+
+def in_one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """The column's values; not copied where they are in one chunk, as `combine_chunks` would."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def arrow_file(data: bytes) -> pa.BufferReader:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from replai.core import storage
-from replai.core.arrow import read_parquet, to_numpy
+from replai.core.arrow import in_one_chunk, read_parquet, to_numpy
 from replai.core.errors import UserError
 from replai.core.obstore_reads import read_quickly
 from replai.core.record import READABLE_VERSIONS, Action
@@ -234,7 +234,7 @@ def _lines(column: pa.ChunkedArray) -> bytes:
     """The strings of a column, one a line; without a Python object for each."""
     if not len(column):
         return b""
-    whole = column.combine_chunks()
+    whole = in_one_chunk(column)
     _, ends, text = whole.buffers()
     stops = np.frombuffer(ends, np.int32)[whole.offset : whole.offset + len(whole) + 1]
     joined = np.frombuffer(text or b"", np.uint8)[stops[0] : stops[-1]]

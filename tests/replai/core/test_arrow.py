@@ -52,6 +52,12 @@ def test_numbers_are_those_that_pyarrow_gives(column: pa.ChunkedArray) -> None:
     np.testing.assert_array_equal(ours, expected)
 
 
+def test_numbers_in_one_chunk_are_not_copied() -> None:
+    numbers = pa.array([3, 1, 2], pa.int64())
+    seen = to_numpy(pa.chunked_array([numbers.slice(1)]))
+    assert seen.ctypes.data == numbers.buffers()[1].address + 8
+
+
 def test_a_dataset_is_opened_without_pandas(tmp_path: Path) -> None:
     """Which pyarrow imports wherever it may, in each worker anew."""
     (tmp_path / "index.parquet").write_bytes(encode_table(SCHEMA.empty_table()))
