@@ -76,14 +76,8 @@ def _look(stream: Stream) -> Callable[[bytes], bool]:
 
 
 def _has_no_hole(data: bytes) -> bool:
-    return _has_few_zeros(data) or _HOLE not in data.rstrip(b"\0")
-
-
-def _has_few_zeros(data: bytes) -> bool:
-    """Whether a look at a sixteenth of `data` shows already that there is no hole: of a hole's
-    bytes two neighbours would be in it.
-    """
-    return b"\0\0" not in data[:: len(_HOLE) // 2]
+    # Of a hole's bytes two neighbours are in the sixteenth that is looked at first.
+    return b"\0\0" not in data[:: len(_HOLE) // 2] or _HOLE not in data.rstrip(b"\0")
 
 
 def _length_bytes(codec: str, extradata: bytes) -> int:
@@ -94,12 +88,12 @@ def _length_bytes(codec: str, extradata: bytes) -> int:
 
 def _are_units(data: bytes, prefix: int) -> bool:
     """Whether `data` is units of H.264 or HEVC, each behind its length, and nothing else."""
-    at, is_sound = 0, _has_few_zeros(data)
+    at = 0
     while at < len(data):
         start = at + prefix
         at = start + int.from_bytes(data[at:start], "big")
         if not start < at <= len(data) or data[start] & 0x80:  # a bit that is always 0
             return False
-        if not (is_sound or _has_no_hole(data[start:at])):
+        if not _has_no_hole(data[start:at]):
             return False
     return True
