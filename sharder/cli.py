@@ -5,19 +5,31 @@ Each imports what it needs when it is called: detection's SciPy alone takes half
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from replai.core.errors import EXIT_INTERRUPTED, UserError, exits_cleanly
 from sharder.engine import Engine, LocalEngine, fork_server, open_ray
+from sharder.options import (
+    ALL_CORES,
+    DetectorName,
+    DetectorOption,
+    EngineName,
+    EngineOption,
+    EngineWorkers,
+    Level,
+    MinProminence,
+    ProfileName,
+    RayAddress,
+    Sources,
+    Workers,
+)
 from sharder.report import console
 
 if TYPE_CHECKING:
@@ -25,82 +37,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EXIT_FAULTS = 1
-ALL_CORES = os.cpu_count() or 1
-
 app = typer.Typer(
     help="Untrimmed videos → moments of interaction → WebDataset shards on any store.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-def _at_least_one(workers: int | None) -> int | None:
-    if workers is not None and workers < 1:
-        raise UserError(f"--workers is {workers}; it must be at least 1")
-    return workers
-
-
-Workers = Annotated[
-    int, typer.Option(help="Processes.", show_default="all cores", callback=_at_least_one)
-]
-EngineWorkers = Annotated[
-    int | None,
-    typer.Option(help="Processes at a time.", show_default="all cores", callback=_at_least_one),
-]
-
-
-class EngineName(StrEnum):
-    """Where the work is done."""
-
-    local = "local"
-    ray = "ray"
-
-
-EngineOption = Annotated[
-    EngineName, typer.Option(help="Processes of this machine, or of Ray (docs/cluster.md).")
-]
-RayAddress = Annotated[
-    str,
-    typer.Option(
-        help="Ray cluster: host:port or auto.", show_default="RAY_ADDRESS, or a Ray started here"
-    ),
-]
-Sources = Annotated[list[str], typer.Argument(help="Files, folders or URLs.")]
-
-
-class ProfileName(StrEnum):
-    """How segments are stored."""
-
-    copy = "copy"
-    transcode = "transcode"
-
-
-class Level(StrEnum):
-    """How hard a made-up world is."""
-
-    easy = "easy"
-    medium = "medium"
-    hard = "hard"
-
-
-class DetectorName(StrEnum):
-    """How moments are found."""
-
-    bursts = "bursts"
-    paper = "paper"
-
-
-DetectorOption = Annotated[
-    DetectorName, typer.Option(help="Broad bursts, or the paper's energy peaks.")
-]
-MinProminence = Annotated[
-    float | None,
-    typer.Option(
-        help="Weaker peaks are ignored: dB (bursts), standard deviations (paper).",
-        show_default="1.7 or 1.0",
-    ),
-]
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -98,9 +99,15 @@ def test_workers_end_with_the_command_that_alone_was_told_to_end(
 
 def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
-    wait_until(process, lambda: len(parts(tmp_path)) >= 1)
-    code, errors = signalled(process, signal.SIGINT)
+    for _ in range(
+        3
+    ):  # on a machine that stalls, the last shard may be made before the signal comes
+        shutil.rmtree(tmp_path / "root", ignore_errors=True)
+        process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
+        wait_until(process, lambda: len(parts(tmp_path)) >= 1)
+        code, errors = signalled(process, signal.SIGINT)
+        if code:
+            break
     assert code == 130 and "Traceback" not in errors, errors
     assert errors.endswith("interrupted; the same command goes on from what is finished\n")
     left = files_below(tmp_path)
