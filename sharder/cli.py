@@ -139,6 +139,7 @@ def inspect(
 
 @app.command()
 def pack(
+    context: typer.Context,
     sources: Sources,
     out: Annotated[str, typer.Option(help="URL of the dataset root to make.")],
     moments: Annotated[
@@ -174,6 +175,8 @@ def pack(
     workers: EngineWorkers = None,
 ) -> None:
     """Pack untrimmed videos, moments and annotations into a dataset root."""
+    if profile is ProfileName.copy:
+        _refuse_encoding(context)
     _start_local(engine, workers, "sharder.pack", "sharder.encode")
     from replai.core.annotations import Annotations, read_annotations
     from sharder.encode import CopyProfile, Profile, TranscodeProfile
@@ -237,6 +240,17 @@ def verify(
     command = shlex.join(["sharder", *sys.argv[1:]])
     if verify_dataset(url, config, workers, command, json_file).faults:
         raise typer.Exit(EXIT_FAULTS)
+
+
+def _refuse_encoding(context: typer.Context) -> None:
+    """Raises UserError if the user gave an option that means nothing where packets are copied."""
+    for name in ("short_side", "fps", "gop", "crf", "audio_rate_hz", "audio_kbit"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UserError(
+                f"--{name.replace('_', '-')} needs --profile transcode: the copy profile keeps "
+                "video and sound as they are"
+            )
 
 
 def _start_local(engine: EngineName, workers: int | None, *modules: str) -> None:

@@ -130,6 +130,10 @@ PACK = {
     "a length that is no number": ([*GOOD, "--segment-seconds", "nan"], "segment_seconds is nan"),
     "no samples": ([*GOOD, "--samples-per-shard", "0"], "--samples-per-shard is 0"),
     "no frames": ([*GOOD, "--fps", "0"], "fps is 0"),
+    "a quality of what is copied": (
+        [*GOOD, "--profile", "copy", "--crf", "23"],
+        "--crf needs --profile transcode",
+    ),
     "a bad quality": ([*GOOD, "--crf", "99"], "crf is 99"),
     "no workers": ([*GOOD, "--workers", "-3"], "--workers is -3"),
     "a split that climbs": ([*GOOD, "--split", "../x"], "../x"),

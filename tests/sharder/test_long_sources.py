@@ -55,11 +55,11 @@ def made(folder: Path, minutes: int) -> None:
 def packed(folder: Path) -> None:
     """Detects in what is heard and copies it; transcodes what is seen."""
     moments = folder / "moments.parquet"
-    pack = ("--moments", moments, "--segment-seconds", "60", "--fps", "1", "--workers", "1")
+    pack = ("--moments", moments, "--segment-seconds", "60", "--workers", "1")
     for command in (
         ("detect", folder / "heard", "-o", moments, "--workers", "1"),
         ("pack", folder / "heard", "--out", folder / "a", "--profile", "copy", *pack),
-        ("pack", folder / "seen", "--out", folder / "b", *pack),
+        ("pack", folder / "seen", "--out", folder / "b", "--fps", "1", *pack),
     ):
         outcome = in_this_process(*command)
         assert outcome.code == 0, outcome

@@ -33,10 +33,7 @@ from tests.sharder.test_encode import Shown, shown
 from tests.sharder.test_pack import samples
 
 PROFILES = ("copy", "transcode")
-OPTIONS = (
-    "--segment-seconds", "4", "--margin-seconds", "0.5", "--short-side", "48", "--fps", "10",
-    "--workers", "1",
-)  # fmt: skip
+OPTIONS = ("--segment-seconds", "4", "--margin-seconds", "0.5", "--workers", "1")
 VIEWS = (
     VideoView(name="video", start_seconds=-0.4, duration_seconds=0.8, num_frames=8),
     AudioView(name="audio", start_seconds=-0.4, duration_seconds=0.8, sample_rate_hz=16000),
@@ -95,7 +92,8 @@ def packed(request: pytest.FixtureRequest, folder: Path, detected: tuple[Outcome
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr("sharder.report.NAMED_AT_MOST", 100)
     command = ("pack", folder, "--moments", detected[1], "--out", root, *OPTIONS)
-    outcome = in_this_process(*command, "--profile", request.param)
+    size = () if request.param == "copy" else ("--short-side", "48", "--fps", "10")
+    outcome = in_this_process(*command, "--profile", request.param, *size)
     monkeypatch.undo()
     checked = in_this_process("verify", root, "--decode-every", "1", "--workers", "1")
     return Packed(request.param, outcome, checked, samples(root))

@@ -44,10 +44,12 @@ CONFIG = PackConfig(
 )
 SMALL = TranscodeProfile(short_side=16, fps=10)
 PROFILES: dict[str, Profile] = {"copy": CopyProfile(), "transcode": SMALL}
-OPTIONS = (
+CUTTING = (
     "--segment-seconds", "2", "--margin-seconds", "0.5", "--samples-per-shard", "3",
-    "--short-side", "16", "--fps", "10", "--workers", "1",
+    "--workers", "1",
 )  # fmt: skip
+OPTIONS = (*CUTTING, "--short-side", "16", "--fps", "10")
+COPYING = (*CUTTING, "--profile", "copy")
 
 
 def pack_all(
@@ -311,12 +313,12 @@ def test_segments_that_cannot_be_made_are_counted_and_named(run: Run, tmp_path: 
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.webm").write_bytes(encoded(vp8))
     command = ("pack", tmp_path / "in", "--moments", moments, "--out", tmp_path / "root")
-    nothing = run(*command, *OPTIONS, "--profile", "copy")
+    nothing = run(*command, *COPYING)
     assert (nothing.code, len(nothing.lines)) == (2, 1)
     assert "--profile transcode" in nothing.text
     assert not (tmp_path / "root").exists()
     (tmp_path / "in" / "b.mp4").write_bytes(encoded(replace(RECIPE, num_frames=15)))
-    some = run(*command, *OPTIONS, "--profile", "copy")
+    some = run(*command, *COPYING)
     assert some.code == 0
     assert "skipped 1 segments:" in some.lines
     assert [record.video_id for record, _ in samples(tmp_path / "root").values()] == ["b"]
