@@ -128,7 +128,9 @@ def _retimed(
     tick = time_base(packets[0].stream)
     shift, seconds = round(start / tick), float(tick)
     shown = [pts_of(packet) for packet in packets]
-    order = list(accumulate(sorted(shown), lambda before, at: max(at, before + 1)))
+    order = sorted(shown)
+    if len(set(shown)) < len(shown):
+        order = list(accumulate(order, lambda before, at: max(at, before + 1)))
     early = max((by - at for at, by in zip(shown, order, strict=True)), default=0)
     for packet, at, by in zip(packets, shown, order, strict=True):
         packet.pts, packet.dts = at - shift, by - early - shift

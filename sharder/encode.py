@@ -1,4 +1,4 @@
-"""A span of a source video → one mp4 in memory: the two storage profiles.
+"""A span of an open source video → one mp4 in memory: the two storage profiles.
 
 copy        packets as they are, from the keyframe at or before the span to its end
 transcode   frames chosen on a fixed grid, scaled, H.264 with short GOPs; AAC sound
@@ -7,11 +7,11 @@ transcode   frames chosen on a fixed grid, scaled, H.264 with short GOPs; AAC so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from replai.core.errors import UserError
 from replai.core.timeline import Span
-from replai.media.container import open_sample
+from replai.media.container import Media, MediaFile, open_sample
 from sharder.copying import copy_span
 from sharder.encoded import EncodedSegment, Size
 from sharder.sound import AAC_RATES_HZ
@@ -26,8 +26,14 @@ class Profile(Protocol):
         """One line that says all there is to know of the profile."""
         ...
 
-    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
-        """The segment of `file` that covers `span`. Raises SampleError.
+    @property
+    def copies(self) -> bool:
+        """Whether packets are copied as they are; of a source whose size is told, none is decoded
+        then, and it may stay open for the next span."""
+        ...
+
+    def encode(self, media: Media, span: Span, size: Size | None = None) -> EncodedSegment:
+        """The segment of `media` that covers `span`. Raises SampleError.
 
         `size`: of its frames as displayed; where it is not told, a frame is decoded to learn it.
         """
@@ -43,10 +49,14 @@ class CopyProfile:
         """See Profile."""
         return "copy"
 
-    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
+    @property
+    def copies(self) -> bool:
+        """See Profile."""
+        return True
+
+    def encode(self, media: Media, span: Span, size: Size | None = None) -> EncodedSegment:
         """The packets of `span`, from the keyframe before it."""
-        with open_sample(file) as media:
-            return copy_span(media, span, size)
+        return copy_span(media, span, size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +83,20 @@ class TranscodeProfile(TranscodeSettings):
             f"audio={self.audio_kbit_per_channel}k/{self.audio_rate_hz}Hz"
         )
 
-    def encode(self, file: BinaryIO, span: Span, size: Size | None = None) -> EncodedSegment:
+    @property
+    def copies(self) -> bool:
+        """See Profile."""
+        return False
+
+    def encode(self, media: Media, span: Span, size: Size | None = None) -> EncodedSegment:
         """The frames on screen at each 1/fps slot of `span`, scaled and encoded anew."""
-        with open_sample(file) as media:
-            return transcode_span(media, span, self, size)
+        return transcode_span(media, span, self, size)
+
+
+def encode_file(
+    profile: Profile, file: MediaFile, span: Span, size: Size | None = None
+) -> EncodedSegment:
+    """The segment of one span of `file`, which is opened for it alone. Raises as `Profile.encode`
+    and `open_sample`."""
+    with open_sample(file) as media:
+        return profile.encode(media, span, size)

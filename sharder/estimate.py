@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from replai.core import storage
 from replai.core.errors import SampleError
-from sharder.encode import CopyProfile, Profile
+from sharder.encode import CopyProfile, Profile, encode_file
 from sharder.part import sample_record
 from sharder.plan import PackConfig, Plan
 from sharder.report import with_progress
@@ -72,7 +72,7 @@ def try_some(segments: Sequence[Segment], profile: Profile) -> Trial:
         started = time.perf_counter()
         try:
             with storage.reading(segment.url) as file:
-                encoded = profile.encode(file, segment.span, segment.size)
+                encoded = encode_file(profile, file, segment.span, segment.size)
         except SampleError as error:
             trial.problem = f"{segment.key}: {error}"
             continue

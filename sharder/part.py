@@ -16,6 +16,7 @@ from replai.core.record import SampleRecord
 from replai.core.timeline import Span
 from sharder.encode import Profile
 from sharder.encoded import EncodedSegment
+from sharder.opened import OpenSources
 from sharder.segments import Segment
 from sharder.shards import IndexRow, Sample, write_shard
 
@@ -109,14 +110,16 @@ def _scratch_file(root: str) -> Iterator[Path]:
 def _samples(
     segments: tuple[Segment, ...], profile: Profile, skipped: list[tuple[str, str]]
 ) -> Iterator[Sample]:
-    for segment in segments:
-        try:
-            with storage.reading(segment.url) as file:
-                encoded = profile.encode(file, segment.span, segment.size)
-        except SampleError as error:
-            skipped.append((segment.key, str(error)))
-            continue
-        yield Sample(key=segment.key, media=encoded.media, record=sample_record(segment, encoded))
+    with OpenSources(kept=profile.copies) as sources:
+        for segment in segments:
+            try:
+                with sources.opened(segment.url) as media:
+                    encoded = profile.encode(media, segment.span, segment.size)
+            except SampleError as error:
+                skipped.append((segment.key, str(error)))
+                continue
+            record = sample_record(segment, encoded)
+            yield Sample(key=segment.key, media=encoded.media, record=record)
 
 
 def sample_record(segment: Segment, encoded: EncodedSegment) -> SampleRecord:

@@ -21,7 +21,7 @@ from replai.stream.plan import Place
 from replai.stream.sampling import SamplingConfig
 from replai.stream.unpack import Unpacked
 from replai.views import AudioView, VideoView
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 
 SPAN = Span(1.0, 13.2)
 """A segment of 10 s with margins of 1.1 s, as `sharder pack` plans them."""
@@ -89,7 +89,7 @@ def make_segments(folder: Path) -> dict[str, list[Segment]]:
 def stored(path: Path, profile: Profile, name: str) -> Segment:
     """The span of `path`, as `profile` stores it."""
     with path.open("rb") as file:
-        encoded = profile.encode(file, SPAN)
+        encoded = encode_file(profile, file, SPAN)
     record = SampleRecord(
         video_id=path.stem,
         start_seconds=encoded.start_seconds,

@@ -24,7 +24,7 @@ from replai.stream.plan import Place
 from replai.stream.sampling import SamplingConfig
 from replai.stream.unpack import Unpacked
 from replai.views import AudioView, VideoView
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from sharder.encoded import EncodedSegment
 
 NUM_FRAMES, SECONDS = 150, 5.0
@@ -137,7 +137,7 @@ def click_seconds(samples: NDArray[np.float32]) -> float:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", SOURCES)
 def test_beeps_and_flashes_stay_where_they_are(name: str, profile: str) -> None:
-    segment = PROFILES[profile].encode(io.BytesIO(source(name)), Span(0.43, 4.6))
+    segment = encode_file(PROFILES[profile], io.BytesIO(source(name)), Span(0.43, 4.6))
     stored_frame_seconds = 1 / 16 if "16" in profile else 1 / 30
     for seconds in EVENTS_SECONDS:
         visit = seen_and_heard(segment, seconds)

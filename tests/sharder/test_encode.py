@@ -20,7 +20,7 @@ from replai.media.decode import read_views
 from replai.media.probe import probe
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from sharder.encoded import EncodedSegment
 from sharder.sound import SoundKind
 from tests.replai.media.synthetic import (
@@ -91,7 +91,7 @@ def source_shown(name: str) -> Shown:
 
 @cache
 def stored(name: str, profile: str, span: Span) -> EncodedSegment:
-    return PROFILES[profile].encode(io.BytesIO(source(name)), span)
+    return encode_file(PROFILES[profile], io.BytesIO(source(name)), span)
 
 
 def heard(data: bytes, seconds: float) -> NDArray[np.float32]:
@@ -147,7 +147,7 @@ def test_sound_is_the_sources_at_the_same_time(name: str, profile: str, span: Sp
 def test_sound_of_a_lower_rate_is_still_in_step(name: str) -> None:
     recipe, span = SOURCES[name], SPANS[1]
     profile = TranscodeProfile(short_side=64, fps=16, audio_rate_hz=16000)
-    segment = profile.encode(io.BytesIO(source(name)), span)
+    segment = encode_file(profile, io.BytesIO(source(name)), span)
     facts = AudioFacts(sample_rate_hz=16000, channels=recipe.audio_channels)
     assert segment.audio == probe(segment.media).audio == facts
     samples = heard(segment.media, segment.duration_seconds)
@@ -159,7 +159,7 @@ def test_sound_of_a_lower_rate_is_still_in_step(name: str) -> None:
 
 def test_sound_is_never_stored_at_a_higher_rate_than_its_own() -> None:
     profile = TranscodeProfile(short_side=64, fps=16, audio_rate_hz=48000)
-    segment = profile.encode(io.BytesIO(source("plain")), SPANS[1])
+    segment = encode_file(profile, io.BytesIO(source("plain")), SPANS[1])
     assert segment.audio.sample_rate_hz == SOURCES["plain"].audio_rate_hz == 44100
 
 
@@ -193,7 +193,7 @@ def test_the_copy_profile_keeps_the_packets() -> None:
 def test_no_frame_of_a_copy_leans_on_what_is_not_there(container: str) -> None:
     data = open_gops(container)
     for span in SPANS[1:]:
-        segment = CopyProfile().encode(io.BytesIO(data), span)
+        segment = encode_file(CopyProfile(), io.BytesIO(data), span)
         with av.open(io.BytesIO(segment.media)) as stored_media:
             kept = [p for p in stored_media.demux(video=0) if p.size]
         assert kept[0].is_keyframe
@@ -215,7 +215,7 @@ def test_leading_frames_of_open_gops_are_kept_inside_and_left_out_at_the_start(
     data, step = open_gops(container), {"copy": 1 / 30, "transcode": 1 / 16}[profile]
     truth = shown(data)
     for span in (Span(0.5, 1.19), Span(1.21, 2.0), Span(0.81, 1.59), Span(1.0, 1.195)):
-        segment = PROFILES[profile].encode(io.BytesIO(data), span)
+        segment = encode_file(PROFILES[profile], io.BytesIO(data), span)
         centres = np.arange(round(segment.duration_seconds / step)) * step + step / 2
         clips = [ClipRequest(float(t) - step / 2, step, 1, WHOLE) for t in centres]
         numbers = [number(frames_of(view)[0]) for view in read_views(segment.media, clips, [])[0]]
@@ -244,7 +244,7 @@ def packets(data: bytes, kind: str) -> list[bytes]:
 
 @pytest.mark.parametrize("duration", [1.0, 1.28, 1.3])
 def test_a_transcoded_segment_has_a_frame_a_slot(duration: float) -> None:
-    segment = TRANSCODE.encode(io.BytesIO(source("b_frames")), Span(0.7, 0.7 + duration))
+    segment = encode_file(TRANSCODE, io.BytesIO(source("b_frames")), Span(0.7, 0.7 + duration))
     times = shown(segment.media).seconds
     assert times == [Fraction(i, 16) for i in range(int(np.ceil(duration * 16)))]
     assert segment.duration_seconds == len(times) / 16
@@ -255,7 +255,7 @@ def test_a_transcoded_segment_has_a_frame_a_slot(duration: float) -> None:
 @pytest.mark.parametrize("gop", [1, 5])
 def test_transcoded_gops_have_the_asked_length(gop: int) -> None:
     profile = TranscodeProfile(short_side=64, fps=10, gop_frames=gop)
-    segment = profile.encode(io.BytesIO(source("one_gop")), Span(0.0, 2.0))
+    segment = encode_file(profile, io.BytesIO(source("one_gop")), Span(0.0, 2.0))
     with av.open(io.BytesIO(segment.media)) as container:
         keys = [frame.key_frame for frame in container.decode(video=0)]
     assert len(keys) == 20
@@ -264,7 +264,7 @@ def test_transcoded_gops_have_the_asked_length(gop: int) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_same_span_gives_the_same_bytes(profile: str) -> None:
-    again = PROFILES[profile].encode(io.BytesIO(source("b_frames")), SPANS[1])
+    again = encode_file(PROFILES[profile], io.BytesIO(source("b_frames")), SPANS[1])
     assert again == stored("b_frames", profile, SPANS[1])
 
 
@@ -277,7 +277,7 @@ def test_nothing_inexact_is_asked_of_the_encoder() -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_video_without_sound(profile: str) -> None:
     data = encoded(replace(PLAIN, audio_codec=None))
-    segment = PROFILES[profile].encode(io.BytesIO(data), SPANS[1])
+    segment = encode_file(PROFILES[profile], io.BytesIO(data), SPANS[1])
     assert segment.audio == AudioFacts(sample_rate_hz=0, channels=0)
     assert probe(segment.media).audio is None
     truth = shown(data)
@@ -289,14 +289,14 @@ def test_video_without_sound(profile: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_audio_stream_without_a_packet_is_no_sound(profile: str) -> None:
     data = encoded(replace(PLAIN, container="mpegts", audio_seconds=0.0, chirp_seconds=()))
-    segment = PROFILES[profile].encode(io.BytesIO(data), SPANS[1])
+    segment = encode_file(PROFILES[profile], io.BytesIO(data), SPANS[1])
     assert segment.audio == AudioFacts(sample_rate_hz=0, channels=0)
     assert probe(segment.media).audio is None
 
 
 def test_a_copy_of_a_span_without_sound_has_none() -> None:
     data = encoded(Recipe(audio_seconds=1.0, chirp_seconds=()))
-    found = CopyProfile().encode(io.BytesIO(data), Span(2.0, 3.0))
+    found = encode_file(CopyProfile(), io.BytesIO(data), Span(2.0, 3.0))
     assert found.audio == AudioFacts(sample_rate_hz=0, channels=0)
     assert probe(found.media).audio is None
 
@@ -305,7 +305,7 @@ def test_a_copy_of_a_span_without_sound_has_none() -> None:
 def test_sound_without_video_is_no_segment(profile: str) -> None:
     data = encoded(replace(PLAIN, num_frames=0))
     with pytest.raises(SampleError, match="no video"):
-        PROFILES[profile].encode(io.BytesIO(data), SPANS[0])
+        encode_file(PROFILES[profile], io.BytesIO(data), SPANS[0])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -313,7 +313,7 @@ def test_sound_without_video_is_no_segment(profile: str) -> None:
 def test_videos_of_a_few_frames(profile: str, num_frames: int) -> None:
     data = encoded(replace(PLAIN, num_frames=num_frames, audio_seconds=0.1, chirp_seconds=()))
     span = Span(0.0, probe(data).duration_seconds)
-    segment = PROFILES[profile].encode(io.BytesIO(data), span)
+    segment = encode_file(PROFILES[profile], io.BytesIO(data), span)
     assert segment.duration_seconds >= span.duration_seconds - 1e-6
     slots = round(segment.duration_seconds * segment.video.fps)
     clip = ClipRequest(0.0, segment.duration_seconds, slots, WHOLE)
@@ -340,7 +340,7 @@ def test_sizes_are_even_and_never_grow(
     width, height = size
     data = encoded(replace(PLAIN, width=width, height=height, num_frames=8, audio_codec=None))
     profile = TranscodeProfile(short_side=short_side, fps=16)
-    segment = profile.encode(io.BytesIO(data), Span(0.0, 0.25))
+    segment = encode_file(profile, io.BytesIO(data), Span(0.0, 0.25))
     facts = probe(segment.media).video
     assert facts is not None and facts == segment.video
     assert (facts.width, facts.height) == expected
@@ -349,8 +349,8 @@ def test_sizes_are_even_and_never_grow(
 def test_an_odd_size_becomes_even_when_transcoded_and_stays_when_copied() -> None:
     data = odd_sized(45, 33)
     with io.BytesIO(data) as file:
-        copied = CopyProfile().encode(file, Span(0.0, 0.5))
-    made = TRANSCODE.encode(io.BytesIO(data), Span(0.0, 0.5))
+        copied = encode_file(CopyProfile(), file, Span(0.0, 0.5))
+    made = encode_file(TRANSCODE, io.BytesIO(data), Span(0.0, 0.5))
     assert (copied.video.width, copied.video.height) == (45, 33)
     assert (made.video.width, made.video.height) in {(44, 32), (44, 34), (46, 32), (46, 34)}
     assert probe(made.media).video == made.video
@@ -372,7 +372,7 @@ def odd_sized(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("container", ["matroska", "mpegts", "mp4"])
 def test_a_transcoded_tone_has_no_seams(container: str) -> None:
     """Containers that store times in milliseconds must not cut the sound at every packet."""
-    segment = TRANSCODE.encode(io.BytesIO(tone(container)), Span(0.5, 1.5))
+    segment = encode_file(TRANSCODE, io.BytesIO(tone(container)), Span(0.5, 1.5))
     samples = heard(segment.media, 1.0)[1600:-1600].astype(float)
     t = np.arange(len(samples)) / CHIRP_RATE_HZ
     basis = np.stack([np.sin(2 * np.pi * 440 * t), np.cos(2 * np.pi * 440 * t)], axis=1)
@@ -406,8 +406,8 @@ def test_a_codec_that_mp4_cannot_hold_names_the_remedy() -> None:
         replace(PLAIN, container="webm", codec="libvpx", audio_codec="libopus", audio_rate_hz=48000)
     )
     with pytest.raises(SampleError, match="--profile transcode"):
-        CopyProfile().encode(io.BytesIO(data), SPANS[0])
-    segment = TRANSCODE.encode(io.BytesIO(data), SPANS[1])
+        encode_file(CopyProfile(), io.BytesIO(data), SPANS[0])
+    segment = encode_file(TRANSCODE, io.BytesIO(data), SPANS[1])
     lag = chirp_lag_seconds(heard(segment.media, 1.2), 1.4 - SPANS[1].start_seconds)
     assert abs(lag) < 0.0015
 
@@ -417,7 +417,7 @@ def test_damage_is_a_sample_error(profile: str) -> None:
     data = bytearray(source("plain"))
     del data[len(data) // 3 :]
     with pytest.raises(SampleError):
-        PROFILES[profile].encode(io.BytesIO(bytes(data)), SPANS[1])
+        encode_file(PROFILES[profile], io.BytesIO(bytes(data)), SPANS[1])
 
 
 @pytest.mark.parametrize(

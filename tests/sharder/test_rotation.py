@@ -12,7 +12,7 @@ from replai.core.timeline import Span
 from replai.media.probe import probe
 from replai.media.rotation import quarter_turns
 from replai.media.scale import Geometry
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from tests.replai.media.turned import CORNERS, corners, filmed, seen
 
 PROFILES: dict[str, Profile] = {
@@ -26,7 +26,7 @@ PROFILES: dict[str, Profile] = {
 def test_both_profiles_store_what_is_seen_upright(
     profile: str, rotation: int, left_turns: int
 ) -> None:
-    segment = PROFILES[profile].encode(io.BytesIO(filmed(rotation)), Span(0.0, 1.0))
+    segment = encode_file(PROFILES[profile], io.BytesIO(filmed(rotation)), Span(0.0, 1.0))
     assert probe(segment.media).video == segment.video
     width, height = segment.video.width, segment.video.height
     assert (width > height) == (left_turns == 2)
