@@ -45,6 +45,8 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
     pictures = led[: _closed([pts_of(p) for p in led], media.pts_at(span.stop_seconds, video))]
     start = first * time_base(video)
     stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
+    if stop <= Fraction(span.start_seconds) + media.origin:
+        raise SampleError(f"damaged: no frame from {span.start_seconds:.2f} s on")
     width, height = size or shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = _between(found.audio, start, stop) if audio is not None else []

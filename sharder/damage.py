@@ -21,6 +21,8 @@ from replai.media.container import Media, time_base
 from replai.media.packets import Packets, pts_of
 
 _LONGEST_HOLE_SECONDS = 0.25
+_LONGEST_TAIL_SECONDS = 1.0
+"""Of a span in which a file is at its end: what headers say of that is not exact."""
 _HOLE = bytes(32)
 # None of these writes more than two zeros in a row, but between its units and behind the last.
 _START_CODED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -45,15 +47,21 @@ def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
     """Raises SampleError if for a while of `span` there is neither a picture nor sound.
 
     A frame may be on screen for long, and sound may pause, but not both: Matroska and MPEG files
-    are read on behind what is damaged, as if it had not been there.
+    are read on behind what is damaged, as if it had not been there, and the header of one that is
+    cut off may tell of the rest. Without sound only MP4 tells for how long the last frame is shown.
     """
-    if media.audio is None or _is_shown_throughout(media, packets, span):
+    if _is_shown_throughout(media, packets, span):
         return
+    may_pause = media.audio is None
     reached = span.start_seconds
     for start, stop in sorted(_shown_and_heard(media, packets)):
-        if min(start, span.stop_seconds) - reached > _LONGEST_HOLE_SECONDS:
+        if not may_pause and min(start, span.stop_seconds) - reached > _LONGEST_HOLE_SECONDS:
             raise SampleError(f"damaged: it holds nothing from {reached:.2f} to {start:.2f} s")
         reached = max(reached, stop)
+    if may_pause and not media.stores_dts:
+        return
+    if span.stop_seconds - reached > _LONGEST_TAIL_SECONDS:
+        raise SampleError(f"damaged: it holds nothing from {reached:.2f} s on")
 
 
 def _is_shown_throughout(media: Media, packets: Packets, span: Span) -> bool:
@@ -62,6 +70,8 @@ def _is_shown_throughout(media: Media, packets: Packets, span: Span) -> bool:
     longest = int(_LONGEST_HOLE_SECONDS / float(time_base(media.video)))
     shown = sorted(map(pts_of, packets.video))
     if not shown or shown[0] > media.pts_at(span.start_seconds, media.video):
+        return False
+    if shown[-1] < media.pts_at(span.stop_seconds - _LONGEST_HOLE_SECONDS, media.video):
         return False
     return max(map(sub, shown[1:], shown), default=0) <= longest
 

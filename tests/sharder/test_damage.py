@@ -1,0 +1,67 @@
+"""Spans of which a part is lost are left out; what is stored covers its span."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import av
+import pytest
+
+from replai.core.errors import SampleError
+from replai.core.timeline import Span
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
+from tests.replai.media.synthetic import Recipe, encoded
+
+SECONDS = 90
+LONG = Recipe(
+    width=32, height=32, fps=10, num_frames=10 * SECONDS, gop=10, audio_seconds=SECONDS,
+    audio_rate_hz=16000, audio_channels=1,
+)  # fmt: skip
+SPANS = [Span(max(at - 1.1, 0.0), min(at + 11.1, SECONDS)) for at in range(0, SECONDS, 10)]
+PROFILES: dict[str, Profile] = {
+    "copy": CopyProfile(),
+    "transcode": TranscodeProfile(short_side=16, fps=4),
+}
+
+
+def stored_spans(data: bytes, profile: Profile) -> list[Span]:
+    """Those of SPANS that can be made of `data`, and are what they should be."""
+    kept = []
+    for span in SPANS:
+        try:
+            made = encode_file(profile, io.BytesIO(data), span, (32, 32))
+        except SampleError:
+            continue
+        stop = made.start_seconds + made.duration_seconds
+        assert made.start_seconds <= span.start_seconds + 0.3, (span, made.start_seconds)
+        assert stop >= span.stop_seconds - 1.0, (span, stop)
+        kept.append(span)
+    return kept
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("share", [0.30, 0.33, 0.36])
+def test_spans_of_a_long_hole_are_left_out(share: float, profile: str) -> None:
+    """Behind it the first packet may be one of sound, far past the span."""
+    data = encoded(replace(LONG, container="matroska"))
+    first, stop = int(len(data) * share), int(len(data) * (share + 0.4))
+    holed = data[:first] + bytes(stop - first) + data[stop:]
+    kept = stored_spans(holed, PROFILES[profile])
+    lost = [span for span in SPANS if span.stop_seconds > 33 and span.start_seconds < 60]
+    assert not set(kept) & set(lost)
+    assert {SPANS[0], SPANS[1], SPANS[-1]} <= set(kept)
+
+
+@pytest.mark.parametrize("has_sound", [True, False])
+def test_spans_behind_the_end_of_a_file_cut_off_are_left_out(has_sound: bool) -> None:
+    """Its header, at its front, still tells of them. The cut falls between two packets."""
+    sound = LONG.audio_codec if has_sound else None
+    recipe = replace(LONG, audio_codec=sound, options=(("movflags", "faststart"),))
+    whole = encoded(recipe)
+    with av.open(io.BytesIO(whole)) as container:
+        ends = sorted(p.pos + p.size for p in container.demux() if p.size and p.pos is not None)
+    assert len(stored_spans(whole, CopyProfile())) == len(SPANS)
+    for end in ends[len(ends) // 3 : -len(ends) // 3 : 23]:
+        kept = stored_spans(whole[:end], CopyProfile())
+        assert kept == SPANS[: len(kept)] and 2 <= len(kept) < len(SPANS) - 1
