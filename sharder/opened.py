@@ -26,7 +26,7 @@ class _Source:
 
     @property
     def num_entries(self) -> int:
-        return sum(stream.frames for stream in self.media.container.streams)
+        return sum(len(stream.index_entries) for stream in self.media.container.streams)
 
 
 class OpenSources:

@@ -91,6 +91,7 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
     unfinished = set(stops)
     for packet in media.demux(*streams):
+        _keep_settings(media, packet)
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue
@@ -102,6 +103,18 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
             return
+
+
+def _keep_settings(media: Media, packet: Packet[Stream]) -> None:
+    """Has `packet` say what it was encoded with, if that is not what the stream's header says.
+
+    An MP4 may change it on the way (two files joined, say). A demuxer tells so with the first
+    packet that it reads of the new kind, which need not be in the span.
+    """
+    if packet.has_sidedata("new_extradata"):
+        media.settings[packet.stream_index] = packet.get_sidedata("new_extradata")
+    elif packet.stream_index in media.settings:
+        packet.set_sidedata(media.settings[packet.stream_index])
 
 
 def _settled(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -21,7 +21,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
+from av.packet import Packet, PacketSideData
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
@@ -49,6 +49,9 @@ class Media:
     video: VideoStream | None
     audio: AudioStream | None
     origin: Fraction
+    settings: dict[int, PacketSideData] = field(default_factory=dict, compare=False)
+    """Of a stream, by its index, whose codec's settings have changed on the way: those that the
+    packet read last has, which a demuxer tells with the first one only."""
 
     @property
     def is_timed_after_a_seek(self) -> bool:
@@ -118,6 +121,7 @@ def open_sample(file: MediaFile) -> Iterator[Media]:
         stream.seek(0)
         container = stack.enter_context(_opened(stream, unprobed=is_mp4))
         if is_mp4 and not _header_says_all(container):
+            container.close()
             stream.seek(0)
             container = stack.enter_context(_opened(stream, unprobed=False))
         yield _media(container)

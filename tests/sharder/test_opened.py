@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 import pytest
+from av.container import InputContainer
+from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
 from replai.core import storage
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
+from replai.media import container
 from sharder import opened
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
+from sharder.encoded import EncodedSegment
 from sharder.opened import OpenSources
 from tests.replai.media.synthetic import Recipe, encoded
 
@@ -59,6 +65,35 @@ def source(recipe: Recipe, folder: Path, name: str = "video") -> str:
     return str(path)
 
 
+def two_kinds_in_one() -> bytes:
+    """Two files joined, each encoded in its own way: 3 s of one, 3 s of the other."""
+    kinds = [
+        replace(PLAIN, b_frames=0, codec_options=(("profile", p),)) for p in ("high", "baseline")
+    ]
+    sink = io.BytesIO()
+    with (
+        av.open(io.BytesIO(encoded(kinds[0]))) as one,
+        av.open(io.BytesIO(encoded(kinds[1]))) as other,
+        av.open(sink, "w", format="mp4") as target,
+    ):
+        stream = target.add_stream_from_template(one.streams.video[0])
+        settings = other.streams.video[0].codec_context.extradata
+        assert settings
+        told = PacketSideData(packet_sidedata_type_from_literal("new_extradata"), len(settings))
+        told.update(settings)
+        for number, source in enumerate((one, other)):
+            later = round(3 * number / source.streams.video[0].time_base)
+            for packet in source.demux(video=0):
+                if packet.dts is None:
+                    continue
+                if number and not packet.pts:
+                    packet.set_sidedata(told)
+                packet.pts, packet.dts = packet.pts + later, packet.dts + later
+                packet.stream = stream
+                target.mux_one(packet)
+    return sink.getvalue()
+
+
 def made(profile: Profile, url: str, span: Span, sources: OpenSources | None = None) -> object:
     """The segment, or why there is none."""
     try:
@@ -81,6 +116,22 @@ def test_segments_do_not_depend_on_those_made_before(name: str, tmp_path: Path) 
             assert made(COPY, url, span, sources) == alone[span], span
 
 
+def test_segments_of_two_kinds_have_each_its_own_settings(tmp_path: Path) -> None:
+    (tmp_path / "video").write_bytes(two_kinds_in_one())
+    url = str(tmp_path / "video")
+    within = [span for span in SPANS if span.stop_seconds <= 3]
+    spans = [*SPANS, *(Span(s.start_seconds + 2.9, s.stop_seconds + 2.9) for s in within)]
+    alone = {span: made(COPY, url, span) for span in spans}
+    for segment in alone.values():
+        assert isinstance(segment, EncodedSegment)
+        with av.open(io.BytesIO(segment.media)) as stored:
+            frames = sum(1 for _ in stored.decode(video=0))
+        assert frames == round(segment.duration_seconds * PLAIN.fps)
+    with OpenSources(kept=True) as sources:
+        for span in random.Random(0).sample(spans * 2, 2 * len(spans)):
+            assert made(COPY, url, span, sources) == alone[span], span
+
+
 @pytest.mark.parametrize("name", [*MP4S, *OTHERS])
 def test_an_mp4_to_be_copied_is_opened_once(
     name: str, files: list[BinaryIO], tmp_path: Path
@@ -94,6 +145,27 @@ def test_an_mp4_to_be_copied_is_opened_once(
             assert len(files) == (1 if once else 3)
             assert files[-1].closed != once
         assert all(file.closed for file in files)
+
+
+def test_what_is_kept_is_counted_and_open_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fragments are in no header; of HEVC the header does not say all, so it is opened again."""
+    real, containers = container._opened, []
+
+    def noted(stream: BinaryIO, *, unprobed: bool) -> InputContainer:
+        containers.append(real(stream, unprobed=unprobed))
+        return containers[-1]
+
+    monkeypatch.setattr(container, "_opened", noted)
+    with OpenSources(kept=True) as sources:
+        for name in ("hevc", "all_in_fragments"):
+            made(COPY, source(MP4S[name], tmp_path, name), SPANS[0], sources)
+        assert all(one.num_entries > 90 for one in sources._kept.values())
+        first, second = containers[:2]
+        second.seek(0)
+        with pytest.raises(AssertionError):
+            first.seek(0)
 
 
 def test_after_an_error_a_source_is_opened_anew(files: list[BinaryIO], tmp_path: Path) -> None:
