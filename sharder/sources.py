@@ -11,6 +11,7 @@ from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
+from sharder.report import Skipped, name_skipped
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
 
@@ -66,11 +67,15 @@ def facts_of(source: Source) -> MediaFacts:
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
         path = storage.filesystem(argument)[1]
+        unreadable: list[Skipped] = []
         urls = [
             url
-            for url in storage.list_files(argument)
+            for url in storage.list_files(
+                argument, lambda folder, error: unreadable.append(_unread(folder, error))
+            )
             if _extension(url) in extensions and not _is_hidden(url.partition(path)[2])
         ]
+        name_skipped(unreadable, "folders")
         if not urls:
             raise UserError(f"no videos below {argument} (looked for {_listed(extensions)})")
         return [Source(_video_id(url), url, named=False) for url in urls]
@@ -79,6 +84,10 @@ def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     # As a folder's listing has it, so that a file beside its folder is one source.
     url = storage.filesystem(argument)[1] if storage.is_local(argument) else argument
     return [Source(_video_id(url), url, named=True)]
+
+
+def _unread(folder: str, error: OSError) -> Skipped:
+    return Skipped(folder, error.strerror or type(error).__name__)
 
 
 def _is_hidden(path: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -174,29 +174,60 @@ def is_folder(url: str) -> bool:
         return bool(fs.isdir(path))
 
 
-def list_files(url: str) -> list[str]:
-    """URLs of all files below the folder `url`, sorted."""
+def list_files(url: str, unreadable: Callable[[str, OSError], None] | None = None) -> list[str]:
+    """URLs of all files below the folder `url`, sorted. Links to local folders are followed.
+
+    Folders below it that cannot be listed are told to `unreadable`, with the reason, if that is
+    given; else they are passed over.
+    """
     fs, path = filesystem(url)
     with naming_store_errors(url):
+        if is_local(url):
+            return sorted(_local_files(path, unreadable))
         fs.invalidate_cache()
-        return sorted(
-            str(fs.unstrip_protocol(p)) if not is_local(url) else p for p in fs.find(path)
-        )
+        return sorted(str(fs.unstrip_protocol(p)) for p in fs.find(path))
 
 
 def list_names(url: str) -> list[str]:
     """Paths below the folder `url` of all files in it, sorted."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
+        if is_local(url):
+            return sorted(str(p)[len(path) :].lstrip("/") for p in _local_files(path))
         fs.invalidate_cache()
         return sorted(str(p)[len(path) :].lstrip("/") for p in fs.find(path))
+
+
+def _local_files(
+    folder: str, unreadable: Callable[[str, OSError], None] | None = None
+) -> Iterator[str]:
+    """All files below `folder`, links to folders followed, but each folder entered once."""
+
+    def tell(error: OSError) -> None:
+        if unreadable is not None and not isinstance(error, FileNotFoundError):
+            unreadable(str(error.filename), error)
+
+    seen: set[tuple[int, int]] = set()
+    for top, folders, names in os.walk(folder, onerror=tell, followlinks=True):
+        status = Path(top).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield from (posixpath.join(top, name) for name in names)
 
 
 def file_size(url: str) -> int:
     """Size in bytes of the file at `url`."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
-        return int(fs.size(path))
+        try:
+            return int(fs.size(path))
+        except FileNotFoundError:
+            if not url.startswith(("http://", "https://")):
+                raise
+            fs.cat_file(path, start=0, end=1)  # fsspec says so of every answer; this says which
+            raise
 
 
 def open_input(url: str) -> BinaryIO:

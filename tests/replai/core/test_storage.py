@@ -1,13 +1,16 @@
 import errno
+import os
+import threading
 import uuid
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from replai.core import storage
-from replai.core.errors import UserError
+from replai.core.errors import NotFoundError, UserError
 
 NAMES = ("plain", "two words", "Küche 厨房", "50%20#1?[x]*")
 
@@ -178,6 +181,65 @@ def test_wrong_urls_are_one_line_that_names_them(url: str) -> None:
         storage.read_bytes(url)
     assert url in str(caught.value) or repr(url) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    """As where participants lie on several disks; a link back up does not end in circles."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.mp4").touch()
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "P01").symlink_to(tmp_path / "disk")
+    (tmp_path / "videos" / "P01" / "up").symlink_to(tmp_path / "videos")
+    (tmp_path / "videos" / "b.mp4").touch()
+    videos = f"{tmp_path}/videos"
+    assert storage.list_files(videos) == [f"{videos}/P01/a.mp4", f"{videos}/b.mp4"]
+    assert storage.list_names(videos) == ["P01/a.mp4", "b.mp4"]
+
+
+def test_folders_that_cannot_be_listed_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("P01", "P02"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.mp4").touch()
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.endswith("P01"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # root may read what it likes
+    told: list[tuple[str, str]] = []
+    found = storage.list_files(str(tmp_path), lambda path, error: told.append((path, str(error))))
+    assert found == [f"{tmp_path}/P02/a.mp4"] == storage.list_files(str(tmp_path))
+    assert [path for path, _ in told] == [f"{tmp_path}/P01"] and "denied" in told[0][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(404, "no such file"), (403, "was refused"), (503, "does not answer")]
+)
+def test_a_web_server_is_taken_at_its_word(status: int, told: str) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def do_HEAD(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/a.mp4"
+        for ask in (storage.file_size, storage.read_bytes):
+            with pytest.raises(UserError, match=told) as caught:
+                ask(url)
+            assert isinstance(caught.value, NotFoundError) == (status == 404)
+        server.shutdown()
+        thread.join()
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
