@@ -5,6 +5,7 @@ Each imports what it needs when it is called: detection's SciPy alone takes half
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import sys
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EXIT_FAULTS = 1
+_PASSWORD = re.compile(r"(\w+://[^/@:\s]*:)[^/@\s]+@")
+_SECRET_QUERY = re.compile(r"(https?://[^?\s]*)\?.*")
 app = typer.Typer(
     help="Untrimmed videos → moments of interaction → WebDataset shards on any store.",
     no_args_is_help=True,
@@ -115,7 +118,9 @@ def inspect(
         str, typer.Option("-o", "--output", help="Page to write; a .png goes beside it.")
     ] = "inspect.html",
     moments: Annotated[str, typer.Option(help="Show these, instead of detecting.")] = "",
-    annotations: Annotated[str, typer.Option(help="Labels: EPIC-Kitchens or plain CSV.")] = "",
+    annotations: Annotated[
+        str, typer.Option(help="Labels: EPIC-Kitchens' CSV, Ego4D's JSON or a plain CSV.")
+    ] = "",
     moments_shown: Annotated[int, typer.Option(help="Moments looked at closely.")] = 12,
     detector: DetectorOption = DetectorName.bursts,
     min_prominence: MinProminence = None,
@@ -216,7 +221,7 @@ def pack(
                 ),
             ),
             running,
-            command=shlex.join(["sharder", *sys.argv[1:]]),
+            command=_this_command(),
             moments_origin=origin,
             append=append,
             dry_run=dry_run,
@@ -237,9 +242,15 @@ def verify(
     from sharder.verify.run import verify as verify_dataset
 
     config = VerifyConfig(share=share, seed=seed, decode_every=decode_every)
-    command = shlex.join(["sharder", *sys.argv[1:]])
-    if verify_dataset(url, config, workers, command, json_file).faults:
+    if verify_dataset(url, config, workers, _this_command(), json_file).faults:
         raise typer.Exit(EXIT_FAULTS)
+
+
+def _this_command() -> str:
+    """The command line, to stand in a dataset: without the secrets that URLs may hold (a password,
+    the signature in a query)."""
+    shown = (_SECRET_QUERY.sub(r"\1?…", _PASSWORD.sub(r"\1…@", one)) for one in sys.argv[1:])
+    return shlex.join(["sharder", *shown])
 
 
 def _refuse_encoding(context: typer.Context) -> None:

@@ -57,9 +57,10 @@ def check_again(
 
 
 def check_moments(
-    lengths: Mapping[str, float], moments: Moments, margin_seconds: float, num_actions: int
+    lengths: Mapping[str, float], moments: Moments, margin_seconds: float, labelled: Set[str]
 ) -> None:
-    """Counts the moments that cannot be packed, and names the first of each kind.
+    """Counts the moments that cannot be packed, and names the first of each kind; and the videos
+    that have none, and are not `labelled`.
 
     Raises UserError if none can be, and no action either.
 
@@ -68,13 +69,19 @@ def check_moments(
     lost = list(_lost(lengths, moments, margin_seconds))
     first = dict(reversed(lost))
     total = sum(map(len, moments.values()))
-    if lost and len(lost) == total and not num_actions:
+    if lost and len(lost) == total and not labelled:
         kind, one = lost[0]
         raise UserError(f"none of {total} moments can be packed; the first is {kind}: {one}")
     if lost:
         console.print(f"moments: {total - len(lost)} of {total} can be packed")
     for kind, count in Counter(kind for kind, _ in lost).items():
         console.print(f"  {count} {kind}: left out; the first: {first[kind]}")
+    bare = sorted(lengths.keys() - moments.keys() - labelled)
+    if bare:
+        console.print(
+            f"{len(bare)} of {len(lengths)} videos have neither moments nor labelled actions; the "
+            f"first: {bare[0]}"
+        )
 
 
 def _lost(

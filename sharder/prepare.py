@@ -82,7 +82,8 @@ def _plan(
     videos = probe_all(inputs.sources, engine)
     lengths = {v.source.video_id: v.facts.duration_seconds for v in videos if v.facts is not None}
     checked = check_again(lengths, inputs.moments, inputs.annotations, noticed)
-    check_moments(lengths, inputs.moments, config.segments.margin_seconds, checked.num_actions)
+    labelled = {video_id for video_id, found in checked.actions.items() if found}
+    check_moments(lengths, inputs.moments, config.segments.margin_seconds, labelled)
     first_shard, taken = (before.next_number, before.keys) if before else (0, {})
     return checked, make_plan(videos, inputs.moments, checked, config, first_shard, taken)
 

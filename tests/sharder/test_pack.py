@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from replai.core.index import open_index
 from replai.core.record import SampleRecord
 from replai.media.audio import SoundRequest
 from replai.media.decode import read_views
+from sharder import cli
 from sharder import pack as pack_module
 from sharder import part as part_module
 from sharder.encode import CopyProfile, Profile, TranscodeProfile
@@ -305,6 +307,20 @@ def test_moments_that_cannot_be_packed_are_counted_and_named(
     assert open_index(str(tmp_path / "root")).header.num_moments == 1
 
 
+def test_videos_with_nothing_to_learn_from_are_counted_and_named(
+    run: Run, videos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "m.csv").write_text("video_id,seconds\nb,3\n")
+    (tmp_path / "a.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\nc,1,2,open,door\n"
+    )
+    told = "2 of 3 videos have neither moments nor labelled actions; the first: a"
+    command = ("pack", videos, "--moments", tmp_path / "m.csv", *OPTIONS)
+    assert told in run(*command, "--out", tmp_path / "bare").lines
+    labelled = run(*command, "--annotations", tmp_path / "a.csv", "--out", tmp_path / "root")
+    assert told.replace("2 of 3", "1 of 3") in labelled.lines
+
+
 def test_segments_that_cannot_be_made_are_counted_and_named(run: Run, tmp_path: Path) -> None:
     """VP8 cannot stand in an mp4, so copying one of two videos fails."""
     moments = tmp_path / "moments.csv"
@@ -398,3 +414,15 @@ def test_a_machine_that_does_not_see_the_root_makes_nothing(tmp_path: Path) -> N
     with pytest.raises(NotFoundError, match=f"no such file, folder or bucket: {tmp_path}/root"):
         make_shard(("train-000000", ()), str(tmp_path / "root"), SMALL)
     assert not list(tmp_path.iterdir())
+
+
+def test_secrets_in_urls_stand_in_no_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = (
+        "pack https://me:hunter2@host/a.mp4?X-Amz-Signature=SECRET --moments=http://h/m.csv?k=S "
+        "sftp://me:hunter2@host/v --out s3://bucket/a?b@c"
+    )
+    monkeypatch.setattr(sys, "argv", ["/bin/sharder", *words.split()])
+    assert cli._this_command() == (
+        "sharder pack 'https://me:…@host/a.mp4?…' '--moments=http://h/m.csv?…' "
+        "'sftp://me:…@host/v' --out 's3://bucket/a?b@c'"
+    )

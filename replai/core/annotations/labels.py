@@ -116,5 +116,7 @@ def _with_class_ids(
 
 
 def file_name(url: str) -> str:
-    """The last part of `url`: what a label's `where` begins with, the same in every folder."""
-    return posixpath.basename(url)
+    """The last part of `url`: what a label's `where` begins with, the same in every folder. Without
+    the query of a web address, which may hold a signature."""
+    path = url.partition("?")[0] if url.startswith(("http://", "https://")) else url
+    return posixpath.basename(path)
