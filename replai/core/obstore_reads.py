@@ -27,9 +27,24 @@ def is_preferred() -> bool:
     """Whether obstore is installed and told as much as s3fs: not where fsspec has settings for S3,
     or botocore certificates; obstore knows those of SSL_CERT_FILE alone.
     """
-    certificates = os.environ.get("AWS_CA_BUNDLE")
-    has_its_own = certificates and certificates != os.environ.get("SSL_CERT_FILE")
-    return not (fsspec.config.conf.get("s3") or has_its_own) and find_spec("obstore") is not None
+    if fsspec.config.conf.get("s3") or find_spec("obstore") is None:
+        return False
+    certificates = _certificates(os.environ.get("AWS_PROFILE"), os.environ.get("AWS_CA_BUNDLE"))
+    return not certificates or certificates == os.environ.get("SSL_CERT_FILE")
+
+
+@cache
+def _certificates(profile: str | None, bundle: str | None) -> str | None:
+    """The file of certificates that botocore takes, by the environment or the profile's settings;
+    of that environment."""
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+    from botocore.session import Session  # type: ignore[import-untyped]
+
+    try:
+        found: str | None = bundle or Session(profile=profile).get_config_variable("ca_bundle")
+    except BotoCoreError:  # no such profile, say: told where credentials are asked for
+        return None
+    return found
 
 
 def can_read(url: str) -> bool:

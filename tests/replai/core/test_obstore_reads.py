@@ -14,7 +14,7 @@ import s3fs
 from replai.core import obstore_reads
 from replai.core.errors import UserError
 from replai.core.index import open_index
-from replai.core.obstore_reads import forget_client, obstore_filesystem, read_quickly
+from replai.core.obstore_reads import forget_client, is_preferred, obstore_filesystem, read_quickly
 from tools.seaweed import running_s3
 
 
@@ -43,6 +43,26 @@ def test_a_dataset_on_s3_is_opened_without_s3fs(root: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(open_index(root).header.num_samples), "False"]
+
+
+@pytest.mark.parametrize("where", ["environment", "profile"])
+def test_a_store_with_certificates_of_its_own_is_left_to_s3fs(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for profile, ours in ((f"{tmp_path.name}-1", False), (f"{tmp_path.name}-2", True)):
+        bundle = "ca_bundle = /corp.pem" if where == "profile" and ours else ""
+        (tmp_path / "config").write_text(f"[profile {profile}]\nregion = eu-west-1\n{bundle}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", profile)
+        if where == "environment" and ours:
+            monkeypatch.setenv("AWS_CA_BUNDLE", "/corp.pem")
+        assert is_preferred() != ours
+    monkeypatch.setenv("SSL_CERT_FILE", "/corp.pem")  # which obstore knows
+    assert is_preferred()
+    monkeypatch.setenv("AWS_PROFILE", "of-nobody")
+    assert is_preferred(), "told where credentials are asked for"
 
 
 def test_what_it_cannot_have_is_asked_of_s3fs(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
