@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from replai.core import storage
@@ -13,10 +14,11 @@ from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
 from replai.evaluation.collect import ALONE
-from replai.evaluation.config import Method, ProbeConfig
+from replai.evaluation.config import Method, Over, ProbeConfig
 from replai.evaluation.esc50 import Recording, read_esc50
 from replai.evaluation.evaluate import Outcome, evaluate
 from replai.evaluation.features import Features, action_features
+from replai.evaluation.scores import groups_of
 from replai.evaluation.sounds import evaluate_folds, sound_features
 from replai.models import Encoders
 from replai.stream.loader import Share
@@ -65,12 +67,19 @@ def row_name(encoder: str, method: Method, methods: list[Method]) -> str:
 
 
 def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, DatasetIndex]:
-    """The training and the test split, with the labels that count."""
+    """The training and the test split, with the labels that count.
+
+    What cannot be used is told here, before anything is decoded.
+    """
     says = share.rank == 0
     train = _labelled(config.train_root, config.train_annotations, says)
     test = _labelled(config.test_root, config.test_annotations, says)
     _refuse_shared_videos(train, test)
     _refuse_other_classes(train, test)
+    over = config.interval.over
+    groups = groups_of(np.array(sorted(_labelled_videos(test))), over)
+    if says and over is not Over.action and len(set(groups.tolist())) == 1:
+        print(f"the actions of {test.root} are of one {over.value}: no intervals", flush=True)
     return train, test
 
 

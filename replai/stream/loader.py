@@ -213,7 +213,7 @@ class AVStream:
             kill_workers()
             raise PeerLostError(
                 f"a decode process of rank {self._task.share.rank} is gone, killed perhaps as "
-                "memory ran out; lower data.stream.num_workers, prefetch_batches or "
+                "memory ran out; lower stream.num_workers, prefetch_batches or "
                 "megabytes_in_flight, or give it more memory, and run again"
             ) from error
 

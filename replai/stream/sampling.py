@@ -37,7 +37,8 @@ class SamplingConfig:
     at: At = At.moments
     """moments, random or actions."""
     per_visit: int = 1
-    """Anchors k a visit: one read and one decode serve k moments (1 in the paper's code)."""
+    """Anchors k a visit: one read and one decode serve k moments (1 in the paper's code). At
+    moments, segments that have fewer are not visited."""
 
     def __post_init__(self) -> None:
         if self.per_visit < 1:
@@ -83,7 +84,7 @@ def qualifying_items(
         ordinals = np.concatenate([np.arange(count) for count in counts] or [ordinals])
         rows = np.repeat(rows, counts)
     if not len(rows):
-        raise UserError(f"{index.root}: no sample qualifies for sampling at {sampling.at.value}")
+        raise UserError(_why_none(index.root, sampling))
     return Items(rows, ordinals, _mix(index, rows, sampling))
 
 
@@ -92,8 +93,17 @@ def _mix(index: DatasetIndex, rows: NDArray[np.int64], sampling: SamplingConfig)
     sizes = np.diff(np.searchsorted(rows, ends)).tolist()
     for part, size in zip(index.parts, sizes, strict=True):
         if not size:
-            raise UserError(f"{part.root}: no sample qualifies for sampling at {sampling.at.value}")
+            raise UserError(_why_none(part.root, sampling))
     return mix_of(sizes, [part.weight for part in index.parts])
+
+
+def _why_none(root: str, sampling: SamplingConfig) -> str:
+    if sampling.at is At.moments and sampling.per_visit > 1:
+        return (
+            f"{root}: no sample has {sampling.per_visit} moments; lower data.sampling.per_visit or "
+            "pack longer segments (--segment-seconds)"
+        )
+    return f"{root}: no sample qualifies for sampling at {sampling.at.value}"
 
 
 def _refuse_mixture(index: DatasetIndex) -> None:

@@ -12,17 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
-from replai.core.index import open_index
+from replai.core.index import dataset_hash, open_index
 from replai.evaluation import probe
 from replai.evaluation.config import (
     IntervalConfig,
     LinearConfig,
     Method,
+    Over,
     ProbeConfig,
     SoundsConfig,
 )
@@ -89,6 +92,26 @@ def test_a_probe_on_other_class_ids_is_refused(
         run_probe(config(small_root, tmp_path / "root", tmp_path), CPU)
 
 
+def test_intervals_over_what_videos_do_not_name_are_refused_before_anything_is_read(
+    small_root: Path, other_root: Path, tmp_path: Path
+) -> None:
+    """A checkpoint that is none would be told next."""
+    shutil.copytree(other_root, tmp_path / "root")
+    path = tmp_path / "root" / "index.parquet"
+    table = pq.read_table(path)
+    ids = pa.array(["kitchen"] * table.num_rows)
+    table = table.set_column(table.column_names.index("video_id"), "video_id", ids)
+    pq.write_table(table, path)
+    listing = tmp_path / "root" / "shards.json"
+    fields = json.loads(listing.read_text())
+    fields["replai"]["dataset_hash"] = dataset_hash(table)
+    listing.write_text(json.dumps(fields))
+    wanted = config(small_root, tmp_path / "root", tmp_path)
+    wanted = replace(wanted, interval=IntervalConfig(over=Over.participant))
+    with pytest.raises(UserError, match=r"'kitchen' names no participant .*interval.over=video"):
+        run_probe(wanted, CPU)
+
+
 def test_trained_and_random_stand_side_by_side(
     small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
 ) -> None:
@@ -149,7 +172,7 @@ def test_bad_samples_are_named_once_and_counted_on_the_screen(
     named = [json.loads(row)["key"] for row in written.splitlines()]
     assert named == [victim]
     line = f"1 bad samples of {root} are left out; they are named in {tmp_path}/quarantine.jsonl"
-    assert capsys.readouterr().out.splitlines() == [line]
+    assert capsys.readouterr().out.splitlines()[1:] == [line]
     assert outcome.to_fields()["protocol"]["actions"]["num_left_out"] == 1
 
 

@@ -52,6 +52,12 @@ def test_nothing_qualifies(at: At) -> None:
         qualifying_items(index, SamplingConfig(at=at), REACH, needs_audio=False)
 
 
+def test_too_many_moments_a_visit_are_named() -> None:
+    index = make_index([{"num_moments": 3}])
+    with pytest.raises(UserError, match=r"no sample has 4 moments; lower data.sampling.per_visit"):
+        qualifying_items(index, SamplingConfig(per_visit=4), REACH, needs_audio=False)
+
+
 def test_views_that_reach_past_the_margin() -> None:
     index = make_index([{"num_moments": 1}], margin_seconds=0.9)
     with pytest.raises(UserError, match=r"reach 1 s .* margin of 0\.9 s.*--margin-seconds 1"):
