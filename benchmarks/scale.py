@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--samples", type=int, default=NUM_SAMPLES)
-    parser.add_argument("--decode-ms", type=float, default=24.0, help="CPU ms a moment")
+    parser.add_argument("--decode-ms", type=float, default=12.0, help="CPU ms a moment")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
