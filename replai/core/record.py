@@ -17,6 +17,7 @@ READABLE_VERSIONS = (1, 2)
 """Version 1 had no `pre_seconds`, `pnr_seconds` and `post_seconds` in its actions."""
 STATE_CHANGE = ("pre_seconds", "pnr_seconds", "post_seconds")
 LARGEST_NUMBER = 1e9
+LARGEST_WHOLE = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,8 +148,8 @@ def _action(fields: dict[str, Any]) -> Action:
         stop_seconds=_number(fields["stop_seconds"]),
         verb=str(fields["verb"]),
         noun=str(fields["noun"]),
-        verb_class=int(fields["verb_class"]),
-        noun_class=int(fields["noun_class"]),
+        verb_class=_whole(fields["verb_class"]),
+        noun_class=_whole(fields["noun_class"]),
         pre_seconds=_number_or_none(fields["pre_seconds"]),
         pnr_seconds=_number_or_none(fields["pnr_seconds"]),
         post_seconds=_number_or_none(fields["post_seconds"]),
@@ -156,7 +157,7 @@ def _action(fields: dict[str, Any]) -> Action:
 
 
 def _video(fields: dict[str, Any]) -> VideoFacts:
-    width, height = int(fields["width"]), int(fields["height"])
+    width, height = _whole(fields["width"]), _whole(fields["height"])
     if min(width, height) < 1:
         raise ValueError(f"a video of {width}x{height} pixels")
     return VideoFacts(
@@ -166,8 +167,16 @@ def _video(fields: dict[str, Any]) -> VideoFacts:
 
 def _audio(fields: dict[str, Any]) -> AudioFacts:
     return AudioFacts(
-        sample_rate_hz=int(fields["sample_rate_hz"]), channels=int(fields["channels"])
+        sample_rate_hz=_whole(fields["sample_rate_hz"]), channels=_whole(fields["channels"])
     )
+
+
+def _whole(value: Any) -> int:
+    """`value` as an integer that fits in 32 bits."""
+    number = int(value)
+    if abs(number) > LARGEST_WHOLE:
+        raise ValueError("a whole number is out of range")
+    return number
 
 
 def _number_or_none(value: Any) -> float | None:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from replai.core.errors import UserError
@@ -30,7 +31,8 @@ class BadSampleConfig:
     """How many bad samples a rank bears."""
 
     max_share: float = 0.01
-    """Of the samples of one epoch (but one is always borne). A rank counts its own part of them."""
+    """Of the samples of one epoch (but one is always borne), each counted once. A rank counts its
+    own part of them."""
     max_in_a_row: int = 100
     """Bad samples without a good one between them."""
 
@@ -67,10 +69,10 @@ class Quarantine:
         self._most = most_bad(config.max_share, samples_per_epoch, world_size)
         self._path = path
         self._epoch = -1
-        self._in_epoch: list[BadSample] = []
+        self._in_epoch: dict[tuple[str, str], BadSample] = {}
         self._in_a_row = 0
         self.count = 0
-        """Bad samples so far."""
+        """Times that a sample was bad, so far."""
 
     def add(self, bad: Sequence[BadSample], num_good: int) -> None:
         """Notes a batch's bad samples. Raises UserError, naming the first ones, if too many."""
@@ -85,16 +87,17 @@ class Quarantine:
 
     def _note(self, one: BadSample) -> None:
         if one.epoch != self._epoch:
-            self._epoch, self._in_epoch = one.epoch, []
-        self._in_epoch.append(one)
+            self._epoch, self._in_epoch = one.epoch, {}
+        self._in_epoch.setdefault((one.shard, one.key), one)  # a spare may be drawn twice
         self._in_a_row += 1
         self.count += 1
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a") as file:
+            with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
 
     def _stop(self, what: str, limit: str) -> None:
-        named = "; ".join(f"{b.key}: {b.reason}" for b in self._in_epoch[:NAMED_IN_ERROR])
+        first = islice(self._in_epoch.values(), NAMED_IN_ERROR)
+        named = "; ".join(f"{one.key}: {one.reason}" for one in first)
         where = f", all in {self._path}" if self._path else ""
         raise UserError(f"{what} ({named}{where}); mend the data or raise bad_samples.{limit}")

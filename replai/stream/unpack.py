@@ -54,7 +54,8 @@ def _members(data: bytes) -> Iterator[dict[str, Any]]:
     """
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
         for member in tar:
-            if member.size > len(data):  # a sparse file's holes would be made, terabytes of them
+            # A sparse file's holes would be made, terabytes of them; below 0, it would not go on.
+            if not 0 <= member.size <= len(data):
                 raise tarfile.ReadError(f"{member.size} bytes of {member.name!r} in {len(data)}")
             file = tar.extractfile(member) if member.isreg() else None
             if file is not None:

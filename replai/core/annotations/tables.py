@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.record import LARGEST_WHOLE
 
 _LOOKED_AT_BYTES = 4096
 """At a file's beginning: a video, say, is told before all of it is read."""
@@ -45,7 +46,7 @@ class Row:
 
     def whole(self, column: str) -> int:
         """The field as a whole number. Raises ValueError."""
-        return self._parsed(column, int, "whole number")
+        return self._parsed(column, whole, "whole number")
 
     def _parsed(self, column: str, parse: Callable[[str], T], kind: str) -> T:
         try:
@@ -120,6 +121,14 @@ def finite(text: str) -> float:
     """`text` as a number that is neither infinite nor NaN. Raises ValueError."""
     number = float(text)
     if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def whole(text: str) -> int:
+    """`text` as a whole number that a sample's record may have. Raises ValueError."""
+    number = int(text)
+    if abs(number) > LARGEST_WHOLE:
         raise ValueError
     return number
 

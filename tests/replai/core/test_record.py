@@ -145,6 +145,8 @@ VIDEO, MOMENT = FIELDS["video"], FIELDS["moments"][0]
         {"video": []},
         {"video": {**VIDEO, "width": "wide"}},
         {"video": {**VIDEO, "height": 0}},
+        {"video": {**VIDEO, "width": 10**400}},
+        {"actions": [{**FIELDS["actions"][0], "noun_class": 2**63}]},
         {"audio": {"channels": 2}},
         {"moments": 3},
         {"moments": [1.5]},

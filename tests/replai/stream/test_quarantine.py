@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_each_epoch_has_its_budget_and_one_is_always_borne() -> None:
         quarantine.add([bad(1, epoch=2)], num_good=4)
 
 
+def test_a_sample_counts_once_an_epoch() -> None:
+    """A spare may be drawn again; a probe meets a segment once for each of its actions."""
+    quarantine = Quarantine(BadSampleConfig(max_share=0.0), samples_per_epoch=100)
+    for epoch in range(2):
+        again = [replace(bad(0, epoch), position=position) for position in range(5)]
+        quarantine.add(again, num_good=1)
+    assert quarantine.count == 10
+    with pytest.raises(UserError, match=r"epoch 1 \(k0: torn, Küche; k1: torn"):
+        quarantine.add([bad(1, epoch=1)], num_good=4)
+
+
 def test_bad_samples_in_a_row() -> None:
     config = BadSampleConfig(max_share=1.0, max_in_a_row=4)
     quarantine = Quarantine(config, samples_per_epoch=100)
@@ -76,7 +88,7 @@ def test_every_bad_sample_is_a_line_of_the_file(tmp_path: Path) -> None:
     quarantine.add([bad(1)], num_good=3)
     with pytest.raises(UserError, match=f"all in {path}"):
         quarantine.add([bad(2), bad(3)], num_good=2)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [BadSample(**row) for row in rows] == [bad(1), bad(2), bad(3)]
     with pytest.raises(UserError):
         Quarantine(BadSampleConfig(), 1, path).add([bad(4), bad(5)], num_good=1)

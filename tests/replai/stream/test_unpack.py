@@ -192,6 +192,19 @@ def test_files_larger_than_what_is_stored_are_not_made() -> None:
         unpack_sample(fetched(many + rest))
 
 
+@pytest.mark.timeout(60)
+def test_files_of_less_than_nothing_are_a_sample_error() -> None:
+    """Read on by that size, a tar stays where it is, for ever."""
+    first = tarfile.TarInfo("a.txt").tobuf(tarfile.USTAR_FORMAT)
+    header = bytearray(tarfile.TarInfo("b.txt").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" + (256**11 - 512).to_bytes(11, "big")
+    header[156:157] = b"Z"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    with pytest.raises(SampleError, match=r"-512 bytes of 'b\.txt'"):
+        unpack_sample(fetched(first + bytes(header) + bytes(1024)))
+
+
 def test_headers_without_end_are_a_sample_error() -> None:
     info = tarfile.TarInfo("././@LongLink")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2

@@ -62,6 +62,7 @@ def test_the_older_list_of_nouns_is_read_too(tmp_path: Path) -> None:
         ("00:00:00.14", "00:xx:00", "'00:xx:00' is no HH:MM:SS.ss timestamp"),
         ("00:00:00.14", "00:00:nan", "'00:00:nan' is no HH:MM:SS.ss timestamp"),
         ("open,3,", "open,three,", "verb_class is 'three', which is no whole number"),
+        ("open,3,", "open,9999999999,", "verb_class is '9999999999', which is no whole number"),
         ("door,0,", "door,,", "noun_class is '', which is no whole number"),
         (",P01_01,00", ",,00", "a field is missing: video_id is empty"),
     ],
