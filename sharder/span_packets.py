@@ -10,7 +10,7 @@ from av.stream import Stream
 
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
-from replai.media.audio import PREROLL_SECONDS
+from replai.media.audio import PREROLL_SECONDS, preroll_seconds
 from replai.media.container import Media, start_pts
 from replai.media.packets import Packets, pts_of
 
@@ -31,7 +31,7 @@ def read_span(media: Media, span: Span) -> Packets:
 
     The video starts with the last keyframe at or before the span's start (with the file's first
     one, where there is none) and runs on past every frame of the span; the sound starts
-    PREROLL_SECONDS before it. No more is kept in memory than that, however long the file. Raises
+    `preroll_seconds` before it. No more is kept in memory than that, however long the file. Raises
     SampleError where the video has no keyframe.
     """
     assert media.video is not None
@@ -133,8 +133,8 @@ def _settled(
 
 def _drop_sound_before(media: Media, found: Packets, keyframe: Packet[Stream]) -> None:
     if media.audio is not None:
-        seconds = float(media.seconds(pts_of(keyframe), keyframe.stream)) - PREROLL_SECONDS
-        first = media.pts_at(seconds, media.audio)
+        seconds = float(media.seconds(pts_of(keyframe), keyframe.stream))
+        first = media.pts_at(seconds - preroll_seconds(media.audio), media.audio)
         found.audio[:] = [p for p in found.audio if pts_of(p) + (p.duration or 0) >= first]
 
 
@@ -147,5 +147,5 @@ def _video_reaches_back(media: Media, found: Packets, span: Span) -> bool:
 def _sound_reaches_back(media: Media, found: Packets, span: Span) -> bool:
     if media.audio is None:
         return True
-    first = media.pts_at(span.start_seconds - PREROLL_SECONDS, media.audio)
+    first = media.pts_at(span.start_seconds - preroll_seconds(media.audio), media.audio)
     return bool(found.audio) and pts_of(found.audio[0]) <= max(first, start_pts(media.audio))

@@ -22,13 +22,21 @@ from replai.media.limits import MOST_SOUND_VALUES, Budget, check_audio_rate
 from replai.media.mono import TOLERANCE_SECONDS, placed, resampled
 from replai.media.packets import pts_of
 
-# AAC needs the packet before, Opus 80 ms, to sound right after a jump.
+# AAC needs the packet before, Opus 80 ms, to sound right after a jump; an MP3 frame may lean on
+# 511 bytes of those before, which at 16 kbit/s are a quarter of a second.
 PREROLL_SECONDS = 0.1
+_MP3_PREROLL_SECONDS = 0.6
 _RESAMPLER_SECONDS = 0.01
 # For the resampler, and for pts that jitter.
 TAIL_SECONDS = _RESAMPLER_SECONDS + TOLERANCE_SECONDS
 _BLOCK_SECONDS = 1.0
 _LONGEST_GAP_SECONDS = 24 * 3600.0
+
+
+def preroll_seconds(audio: AudioStream | None) -> float:
+    """How long before a window decoding has to begin."""
+    is_mp3 = audio is not None and audio.codec_context.codec.canonical_name == "mp3"
+    return _MP3_PREROLL_SECONDS if is_mp3 else PREROLL_SECONDS
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Sound:
 def read_sound(media: Media, packets: Sequence[Packet[Stream]], request: SoundRequest) -> Sound:
     """The requested window; silence with coverage 0 where the file has no audio stream.
 
-    `packets`: the audio's, from `read_packets`, from PREROLL_SECONDS before the window to
+    `packets`: the audio's, from `read_packets`, from `preroll_seconds` before the window to
     TAIL_SECONDS behind it.
     Raises SampleError if a packet of the window is damaged.
 
@@ -122,7 +130,7 @@ def _overlapping(
 ) -> Sequence[Packet[Stream]]:
     if media.audio is None or not packets:
         return []
-    pad = PREROLL_SECONDS + _RESAMPLER_SECONDS
+    pad = preroll_seconds(media.audio) + _RESAMPLER_SECONDS
     times = [pts_of(p) for p in packets]
     low = media.pts_at(request.start_seconds - pad, media.audio)
     high = media.pts_at(request.stop_seconds + TAIL_SECONDS, media.audio)

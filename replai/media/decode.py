@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from replai.media.audio import PREROLL_SECONDS, TAIL_SECONDS, Sound, SoundRequest, read_sound
+from replai.media.audio import TAIL_SECONDS, Sound, SoundRequest, preroll_seconds, read_sound
 from replai.media.container import Media, open_sample
 from replai.media.packets import Packets, check_boxes, read_packets
 from replai.media.video import ClipRequest, read_clips
@@ -34,7 +34,8 @@ def read_views(
 
 def _packets(media: Media, clips: Sequence[ClipRequest], sounds: Sequence[SoundRequest]) -> Packets:
     shown = [clip.frame_seconds for clip in clips]
-    starts = [float(s[0]) for s in shown] + [s.start_seconds - PREROLL_SECONDS for s in sounds]
+    preroll = preroll_seconds(media.audio)
+    starts = [float(s[0]) for s in shown] + [s.start_seconds - preroll for s in sounds]
     stops = [float(s[-1]) for s in shown] + [s.stop_seconds + TAIL_SECONDS for s in sounds]
     if not starts:
         return Packets()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
-from replai.media.audio import PREROLL_SECONDS, SoundRequest, read_sound
+from replai.media.audio import PREROLL_SECONDS, SoundRequest, preroll_seconds, read_sound
 from replai.media.container import Media, damage_is_sample_error
 from replai.media.packets import Packets, read_packets
 from replai.media.probe import MediaFacts
@@ -132,7 +132,8 @@ def _packets(media: Media, span: Span) -> Packets:
     """The packets of `span`; of a file without video, those of its sound."""
     if media.video is not None:
         return read_span(media, span)
-    start, stop = span.start_seconds - PREROLL_SECONDS, span.stop_seconds + PREROLL_SECONDS
+    start = span.start_seconds - preroll_seconds(media.audio)
+    stop = span.stop_seconds + PREROLL_SECONDS
     return read_packets(media, start, stop, video=False, audio=True)
 
 

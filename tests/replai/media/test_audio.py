@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -58,6 +59,33 @@ def test_a_window_equals_that_part_of_the_whole() -> None:
     data = encoded(Recipe(audio_rate_hz=48000))
     part = read_views(data, [], [SoundRequest(0.9, 8000, 16000)])[1][0].samples[0]
     np.testing.assert_allclose(part, joined(data)[14400:22400], atol=2e-4)
+
+
+@pytest.mark.parametrize(("rate_hz", "kbit"), [(16000, 16), (32000, 40), (44100, 64)])
+def test_a_window_of_mp3_sounds_right_from_its_first_sample(rate_hz: int, kbit: int) -> None:
+    """A frame of few bytes leans on many before it."""
+    data = tones_of_mp3(rate_hz, kbit)
+    whole = read_views(data, [], [SoundRequest(0.0, 6 * rate_hz, rate_hz)])[1][0].samples[0]
+    for first in range(3 * rate_hz, 4 * rate_hz, round(0.0671 * rate_hz)):
+        part = read_views(data, [], [SoundRequest(first / rate_hz, rate_hz, rate_hz)])[1][0]
+        np.testing.assert_allclose(part.samples[0], whole[first : first + rate_hz], atol=0.02)
+
+
+def tones_of_mp3(rate_hz: int, kbit: int, seconds: int = 6) -> bytes:
+    time = np.arange(seconds * rate_hz) / rate_hz
+    tones = 0.3 * np.sin(2 * np.pi * 440 * time) + 0.2 * np.sin(2 * np.pi * 1000 * time)
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="mp4") as target:
+        stream = target.add_stream("libmp3lame", rate=rate_hz, layout="mono")
+        stream.bit_rate = 1000 * kbit
+        frame = av.AudioFrame.from_ndarray(tones[None].astype(np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
+        size = stream.codec_context.frame_size
+        cut = av.AudioResampler(stream.format, "mono", rate_hz, frame_size=size)
+        for part in [*cut.resample(frame), *cut.resample(None)]:
+            target.mux(stream.encode(part))
+        target.mux(stream.encode(None))
+    return sink.getvalue()
 
 
 def test_a_gap_is_silence_and_moves_nothing() -> None:
