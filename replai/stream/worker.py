@@ -1,7 +1,8 @@
 """The life of the decode processes: the trainer ends them, and they never outlive it.
 
-torchrun and Ctrl-C signal the whole process group of a rank. A trainer that is told to stop still
-needs batches up to the step after which all ranks stop, so its helpers must not hear it.
+torchrun and Ctrl-C signal the whole process group of a rank, Slurm and systemd all processes of a
+job. A trainer that is told to stop still needs batches up to the step after which all ranks stop,
+so its helpers must not hear it.
 
 No torch here: the fork server imports it while the process that asks for one does so too.
 """
@@ -41,6 +42,10 @@ def live_with_trainer(_worker: int) -> None:
     which lives as long as any worker does.
     """
     os.setsid()
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        # torch has set a handler of its own since the fork server ignored the signal.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_end_when_told, name="sigterm-watch", daemon=True).start()
     threading.Thread(target=_end_with_trainer, name="trainer-watch", daemon=True).start()
 
 
@@ -48,6 +53,16 @@ def _end_with_trainer() -> None:
     trainer = multiprocessing.parent_process()
     assert trainer is not None, "only started in a worker"
     trainer.join()  # on a pipe that the trainer holds: the kernel closes it, also after SIGKILL
+    os._exit(1)
+
+
+def _end_when_told() -> None:
+    """Ends this process at a SIGTERM of the trainer's own; those that a job's manager sends to all
+    of its processes (Slurm, systemd) are for the trainer."""
+    trainer = multiprocessing.parent_process()
+    assert trainer is not None, "only started in a worker"
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != trainer.pid:
+        pass
     os._exit(1)
 
 

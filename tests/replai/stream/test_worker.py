@@ -1,13 +1,17 @@
 """Workers fork from a server that has imported what they need, beside the trainer's imports."""
 
+import signal
 import subprocess
 import sys
+import time
 from importlib.util import find_spec
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
+import torch
 
-from replai.stream.worker import is_lost_worker
+from replai.stream.worker import fork_server, is_lost_worker, live_with_trainer
 
 REPOSITORY = Path(__file__).parents[3]
 HEAVY = ("replai.stream.pipeline", "s3fs", "torch", "webdataset")
@@ -50,6 +54,32 @@ def test_workers_search_for_garbage_but_not_in_what_they_share() -> None:
     searches, shared = said_in_a_worker(asked).split()
     assert searches == "True"
     assert int(shared) > 100_000
+
+
+def worker_of_a_loader(ready: Event) -> None:
+    torch._C._set_worker_signal_handlers()  # as torch does before it calls ours
+    live_with_trainer(0)
+    ready.set()
+    time.sleep(60.0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="macOS has none")
+def test_only_the_trainer_ends_a_worker_by_sigterm() -> None:
+    """A manager of jobs signals all processes; batches must go on up to the last step."""
+    context = fork_server()
+    ready = context.Event()
+    worker = context.Process(target=worker_of_a_loader, args=(ready,), daemon=True)
+    worker.start()
+    try:
+        assert ready.wait(60.0)
+        subprocess.run(["kill", "-TERM", str(worker.pid)], check=True)
+        worker.join(0.5)
+        assert worker.is_alive()
+        worker.terminate()
+        worker.join(30.0)
+        assert worker.exitcode == 1
+    finally:
+        worker.kill()
 
 
 @pytest.mark.parametrize(
