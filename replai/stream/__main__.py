@@ -88,6 +88,8 @@ def _weighted(arguments: argparse.Namespace) -> list[WeightedRoot]:
 def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
     if not 0 <= arguments.rank < arguments.world_size:
         raise UserError(f"--rank {arguments.rank} is not within 0..{arguments.world_size - 1}")
+    if arguments.batch_size < 1:
+        raise UserError(f"--batch-size is {arguments.batch_size}; it must be at least 1")
     side = arguments.crop
     try:
         crop = CropConfig(

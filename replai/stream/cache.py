@@ -80,7 +80,7 @@ def open_cache(config: CacheConfig, index: DatasetIndex) -> DiskCache | None:
 
     Warns where the limit is below one sample. Raises UserError for a folder that cannot be made.
     """
-    if not config.folder or storage.is_local(index.root):
+    if not config.folder or all(map(storage.is_local, index.shard_urls)):
         return None
     if not storage.is_local(config.folder):
         raise UserError(f"stream.cache.folder {config.folder} is not on this machine")

@@ -17,6 +17,7 @@ from typing import Any
 
 from fsspec.asyn import get_loop
 
+from replai.core import storage
 from replai.core.index import DatasetIndex
 from replai.stream.cache import DiskCache, sample_name
 from replai.stream.request import S3Client
@@ -76,7 +77,11 @@ class RangeReader:
 
     def _kept(self, rows: Sequence[int], cache: DiskCache) -> list[bytes | None]:
         """What the cache has: None where it has nothing, b"" where that was damaged."""
-        return [self._kept_one(row, cache) for row in rows]
+        return [None if self._is_here(row) else self._kept_one(row, cache) for row in rows]
+
+    def _is_here(self, row: int) -> bool:
+        """Whether the sample is read from this machine anyway: of a mixture, some may be."""
+        return storage.is_local(self.stored.shard_url(row))
 
     def _kept_one(self, row: int, cache: DiskCache) -> bytes | None:
         name = self._name(row)
@@ -88,7 +93,7 @@ class RangeReader:
 
     async def _keep(self, cache: DiskCache, row: int, data: bytes) -> str:
         """Gives `data` to the cache; returns a warning when it takes no more, the first time."""
-        if not self._keeps:
+        if not self._keeps or self._is_here(row):
             return ""
         try:
             await asyncio.to_thread(cache.put, self._name(row), data)

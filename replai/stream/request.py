@@ -11,6 +11,7 @@ from typing import Any
 from fsspec.asyn import AsyncFileSystem
 
 from replai.core import storage
+from replai.core.errors import UserError
 from replai.core.obstore_reads import can_read, is_preferred, obstore_filesystem
 from replai.stream.retry import may_pass
 
@@ -84,8 +85,8 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
         fs, path = _client(url, s3_client)
         if isinstance(fs, AsyncFileSystem):
             data: bytes = await fs._cat_file(path, start=offset, end=offset + size)
-            return data
-        return await asyncio.to_thread(storage.read_range, url, offset, size)
+        else:
+            data = await asyncio.to_thread(storage.read_range, url, offset, size)
     except Exception as error:
         if "not satisfiable" in str(error).lower():
             return b""  # what S3 and HTTP answer where the file ends before `offset`
@@ -93,6 +94,11 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
             raise
         with storage.naming_store_errors(url):
             raise
+    if len(data) > size:
+        raise UserError(
+            f"the store of {url} knows no byte ranges: it sent {len(data)} bytes for {size}"
+        )
+    return data
 
 
 def _client(url: str, s3_client: S3Client) -> tuple[Any, str]:

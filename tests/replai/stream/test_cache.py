@@ -25,6 +25,7 @@ import torch
 
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
+from replai.core.mixture import WeightedRoot, open_mixture
 from replai.stream.__main__ import main
 from replai.stream.cache import (
     IDLE_SECONDS,
@@ -544,6 +545,38 @@ def test_a_cache_that_refuses_is_told_once_and_the_stream_goes_on(
     assert kept(tmp_path) == {}
 
 
+def test_of_a_mixture_what_is_on_this_machine_is_not_kept(
+    server: RangeServer, small_root: Path, tmp_path: Path
+) -> None:
+    both = [WeightedRoot(root=root) for root in (f"file://{small_root}", server.url)]
+    index = open_mixture(both)
+    cache = open_cache(CacheConfig(folder=str(tmp_path)), index)
+    assert cache is not None
+    for row, is_kept in ((0, False), (index.table.num_rows - 1, True)):
+        read(index, cache, row)
+        assert read(index, cache, row).is_cached == is_kept
+    assert len(kept(tmp_path)) == 1
+
+
+def test_a_web_server_without_ranges_is_told_at_once(small_root: Path) -> None:
+    class Whole(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Whole, directory=str(small_root))
+    ) as listening:
+        thread = Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{listening.server_port}"
+            with pytest.raises(UserError, match=r"train-00000.\.tar knows no byte ranges: it sent"):
+                list(stream_of(url, 0))
+        finally:
+            listening.shutdown()
+            thread.join(10)
+
+
 def test_damaged_samples_are_counted(
     server: RangeServer, expected: list[AVBatch], tmp_path: Path
 ) -> None:
@@ -572,3 +605,17 @@ def test_the_speed_command_says_what_the_cache_gave(
         monkeypatch.setattr("sys.argv", ["stream", root, *options.split(), str(tmp_path)])
         main()
         assert re.search(says, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("size", ["0", "-4"])
+def test_the_speed_command_refuses_empty_batches(
+    size: str,
+    small_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["stream", str(small_root), "--batch-size", size, "--dry-run"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"error: --batch-size is {size}; it must be at least 1\n"
