@@ -34,27 +34,35 @@ class Relabelled:
 
 @dataclass(frozen=True)
 class _Stored:
-    """The samples of one video, by their start. Seconds, float64 [n], on the video's clock."""
+    """The samples of one video, by the start of their core. Seconds, float64 [n], on its clock."""
 
     rows: NDArray[np.int64]
+    cores: NDArray[np.float64]
     starts: NDArray[np.float64]
     stops: NDArray[np.float64]
-    margin_seconds: float
 
-    def holding(self, middle_seconds: float) -> int:
-        """Which of them has the instant in its core, as packing has it."""
-        cores = self.starts + self.margin_seconds
-        return max(0, int(np.searchsorted(cores, middle_seconds, side="right")) - 1)
+    def holding(self, middle_seconds: float) -> int | None:
+        """Which of them stores the instant, in its core if any does; None if none does.
+
+        What is stored may begin a GOP early (the copy profile), and a neighbour may be missing.
+        """
+        there = np.flatnonzero((self.starts <= middle_seconds) & (middle_seconds < self.stops))
+        if not len(there):
+            return None
+        begun = int(np.searchsorted(self.cores[there], middle_seconds, side="right"))
+        return int(there[max(0, begun - 1)])
 
 
 def relabelled(index: DatasetIndex, annotations: Annotations) -> Relabelled:
     """`index` with the actions and classes of `annotations` instead of its own.
 
     Each action is taken from the sample whose core holds its middle, cut to what that sample
-    stores, as `sharder pack` would have it. Raises UserError if no action is left.
+    stores, as `sharder pack` would have it; of a core that is not stored, from a neighbour that
+    stores its middle. Raises UserError if no action is left, and for keys that do not say where
+    cores start.
     """
     videos = {name: stored for name, stored in _videos(index)}
-    lengths = {name: float(stored.stops[-1]) for name, stored in videos.items()}
+    lengths = {name: float(stored.stops.max()) for name, stored in videos.items()}
     checked = check(annotations, videos.keys(), lengths)
     actions: dict[int, tuple[Action, ...]] = {}
     for name, found in checked.actions.items():
@@ -71,19 +79,30 @@ def relabelled(index: DatasetIndex, annotations: Annotations) -> Relabelled:
 def _videos(index: DatasetIndex) -> Iterator[tuple[str, _Stored]]:
     names, starts = index.column("video_id"), index.column("start_seconds")
     stops = starts + index.column("duration_seconds")
-    order = np.lexsort((starts, names.astype(str)))
+    cores = np.array([_core_start(index.root, str(key)) for key in index.column("key")])
+    order = np.lexsort((cores, names.astype(str)))
     ends = np.flatnonzero(names[order][1:] != names[order][:-1]) + 1
     for rows in np.split(order, ends):
-        margin = index.header.margin_seconds
-        yield str(names[rows[0]]), _Stored(rows, starts[rows], stops[rows], margin)
+        yield str(names[rows[0]]), _Stored(rows, cores[rows], starts[rows], stops[rows])
+
+
+def _core_start(root: str, key: str) -> float:
+    """Where the core of the sample `key` starts, in seconds: its key ends in the milliseconds."""
+    try:
+        return int(key.rpartition("_")[2]) / 1000
+    except ValueError:
+        raise UserError(
+            f"the key {key!r} in {root} does not end in _MILLISECONDS, the start of its core; "
+            "pack it again to give it other labels"
+        ) from None
 
 
 def _placed(actions: Sequence[Action], stored: _Stored) -> Iterator[tuple[int, Action]]:
     """(row, action on that sample's clock) of those of one video's `actions` that are stored."""
     for action in actions:
         place = stored.holding((action.start_seconds + action.stop_seconds) / 2)
-        start, stop = float(stored.starts[place]), float(stored.stops[place])
-        if action.start_seconds < stop and action.stop_seconds > start:
+        if place is not None:
+            start, stop = float(stored.starts[place]), float(stored.stops[place])
             yield int(stored.rows[place]), action.moved(-start).cut(Span(0.0, stop - start))
 
 

@@ -21,10 +21,10 @@ from tests.worlds import SmallData
 
 INDEX = make_index(
     [  # cores [0, 10), [10, 20), [20, 30) of "v", and one of "w", in no order
-        {"key": "v2", "start_seconds": 8.9, "duration_seconds": 12.2},
-        {"key": "w1", "video_id": "w", "duration_seconds": 11.1},
-        {"key": "v1", "start_seconds": 0.0, "duration_seconds": 11.1},
-        {"key": "v3", "start_seconds": 18.9, "duration_seconds": 11.1},
+        {"key": "v_000010000", "start_seconds": 8.9, "duration_seconds": 12.2},
+        {"key": "w_000000000", "video_id": "w", "duration_seconds": 11.1},
+        {"key": "v_000000000", "start_seconds": 0.0, "duration_seconds": 11.1},
+        {"key": "v_000020000", "start_seconds": 18.9, "duration_seconds": 11.1},
     ]
 )
 
@@ -42,13 +42,27 @@ def annotations(*labels: Label) -> Annotations:
     )
 
 
-def placed(*labels: Label) -> dict[str, list[tuple[float, float]]]:
-    """Key → times of the actions, on the samples' clocks."""
-    index = relabelled(INDEX, annotations(*labels)).index
+def stored(*cores: tuple[float, float, float]) -> DatasetIndex:
+    """Samples of "v", each by (start of its core, start and stop of what is stored) in seconds."""
+    return make_index(
+        [
+            {
+                "key": f"v_{round(core * 1000):09d}",
+                "start_seconds": start,
+                "duration_seconds": stop - start,
+            }
+            for core, start, stop in cores
+        ]
+    )
+
+
+def placed(*labels: Label, among: DatasetIndex = INDEX) -> dict[str, list[tuple[float, float]]]:
+    """A sample, as in `v2` for the second ten seconds of "v", → its actions, on its clock."""
+    index = relabelled(among, annotations(*labels)).index
     assert index.actions is not None
-    keys = index.column("key")
+    keys = [f"{key[0]}{int(key[2:]) // 10_000 + 1}" for key in index.column("key")]
     return {
-        str(keys[row]): [(round(a.start_seconds, 6), round(a.stop_seconds, 6)) for a in found]
+        keys[row]: [(round(a.start_seconds, 6), round(a.stop_seconds, 6)) for a in found]
         for row, found in index.actions.items()
     }
 
@@ -77,10 +91,46 @@ def test_what_is_left_out_is_counted() -> None:
         relabelled(INDEX, annotations(label(1, 2, "s")))
 
 
-def test_a_hole_between_samples_is_not_stored() -> None:
-    rows = [{"key": "v1", "duration_seconds": 11.1}, {"key": "v3", "start_seconds": 18.9}]
-    told = relabelled(make_index(rows), annotations(label(14, 16), label(1, 2)))
-    assert told.said.endswith("1 of 2 actions of a.csv; not stored 1")
+@pytest.mark.parametrize("order", [1, -1])
+def test_samples_that_are_stored_from_one_keyframe_on(order: int) -> None:
+    """The copy profile, where the only keyframe is the first frame."""
+    index = stored(*[(0, 0, 11.1), (10, 0, 20)][::order])
+    expected = {"v1": [(1.0, 3.0)], "v2": [(14.0, 16.0), (17.0, 19.0)]}
+    assert placed(label(1, 3), label(14, 16), label(17, 19), among=index) == expected
+
+
+def test_a_sample_that_is_stored_from_an_early_keyframe_on() -> None:
+    index = stored((0, 0, 11.1), (10, 5, 20))
+    assert placed(label(2, 11), among=index) == {"v1": [(2.0, 11.0)]}
+    assert placed(label(9, 12), among=index) == {"v2": [(4.0, 7.0)]}
+
+
+@pytest.mark.parametrize(
+    ("index", "lost"),
+    [
+        (stored((0, 0, 11.1), (20, 18.9, 30)), [(10.5, 14), (14, 15), (15, 19.5)]),
+        (stored((10, 8.9, 21.1), (20, 18.9, 30)), [(2, 9.2), (0, 1)]),
+    ],
+)
+def test_what_was_left_out_is_not_stored(
+    index: DatasetIndex, lost: list[tuple[float, float]]
+) -> None:
+    told = relabelled(index, annotations(label(22, 23), *(label(*times) for times in lost)))
+    counted = f"1 of {1 + len(lost)} actions of a.csv; not stored {len(lost)}"
+    assert told.said.endswith(counted)
+
+
+def test_a_neighbour_of_what_was_left_out_has_what_it_stores_the_middle_of() -> None:
+    index = stored((0, 0, 11.1), (20, 18.9, 30))
+    assert placed(label(10, 11), label(19, 20.8), among=index) == {
+        "v1": [(10.0, 11.0)],
+        "v3": [(0.1, 1.9)],
+    }
+
+
+def test_a_key_that_says_no_time_is_refused() -> None:
+    with pytest.raises(UserError, match="the key 'v' in /root does not end in _MILLISECONDS"):
+        relabelled(make_index([{"key": "v"}]), annotations(label(1, 2)))
 
 
 def batches(index: DatasetIndex, num_workers: int = 0) -> list[AVBatch]:
