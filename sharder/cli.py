@@ -201,14 +201,17 @@ def pack(
             audio_rate_hz=audio_rate_hz,
             audio_kbit_per_channel=audio_kbit,
         )
-    with console.status("reading moments and annotations"):
-        times = read_moments(moments) if moments else {}
-        origin = origin_of(moments) if moments else MomentsOrigin()
+    with console.status("reading annotations"):
         labelled = read_annotations(annotations) if annotations else Annotations()
     found = find_sources(sources, with_audio_files=False)
+    if only_annotated:
+        found = only_named(found, labelled.ids)
+    with console.status("reading moments"):
+        times = read_moments(moments, {one.video_id for one in found}) if moments else {}
+        origin = origin_of(moments) if moments else MomentsOrigin()
     with _running(engine, ray_address, workers) as running:
         pack_dataset(
-            only_named(found, labelled.ids) if only_annotated else found,
+            found,
             times,
             labelled,
             out,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from replai.core import storage
+from replai.core.annotations.labels import file_name
 from replai.core.errors import SampleError, UserError
 from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
@@ -29,7 +30,7 @@ def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[So
     """All media behind `arguments` (files, folders, URLs), sorted by video id.
 
     The video id is the file's name without its extension, as in EPIC-Kitchens and Ego4D. Of folders
-    what is hidden (.name) is left out. Raises
+    what is hidden (.name) is left out; what cannot be read is, too, and is named. Raises
     UserError for a path that does not exist, a folder without videos and two files of one id.
     """
     extensions = VIDEO_EXTENSIONS | (AUDIO_EXTENSIONS if with_audio_files else frozenset())
@@ -67,15 +68,19 @@ def facts_of(source: Source) -> MediaFacts:
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
         path = storage.filesystem(argument)[1]
-        unreadable: list[Skipped] = []
-        urls = [
+        unlisted: list[Skipped] = []
+        found = [
             url
             for url in storage.list_files(
-                argument, lambda folder, error: unreadable.append(_unread(folder, error))
+                argument, lambda folder, error: unlisted.append(_unread(folder, error))
             )
             if _extension(url) in extensions and not _is_hidden(url.partition(path)[2])
         ]
-        name_skipped(unreadable, "folders")
+        name_skipped(unlisted, "folders")
+        unreadable = list(_unreadable(found)) if storage.is_local(argument) else []
+        name_skipped(unreadable, "files")
+        left_out = {one.name for one in unreadable}
+        urls = [url for url in found if url not in left_out]
         if not urls:
             raise UserError(f"no videos below {argument} (looked for {_listed(extensions)})")
         return [Source(_video_id(url), url, named=False) for url in urls]
@@ -86,8 +91,17 @@ def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     return [Source(_video_id(url), url, named=True)]
 
 
-def _unread(folder: str, error: OSError) -> Skipped:
-    return Skipped(folder, error.strerror or type(error).__name__)
+def _unread(path: str, error: OSError) -> Skipped:
+    return Skipped(path, error.strerror or type(error).__name__)
+
+
+def _unreadable(paths: Sequence[str]) -> Iterator[Skipped]:
+    """Those of the local files that cannot be opened, with the reason."""
+    for path in paths:
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            yield _unread(path, error)
 
 
 def _is_hidden(path: str) -> bool:
@@ -96,11 +110,11 @@ def _is_hidden(path: str) -> bool:
 
 
 def _extension(url: str) -> str:
-    return PurePosixPath(url).suffix.lower()
+    return PurePosixPath(file_name(url)).suffix.lower()
 
 
 def _video_id(url: str) -> str:
-    stem = PurePosixPath(url).stem  # of any bytes; what is no UTF-8 is written out: \xff
+    stem = PurePosixPath(file_name(url)).stem  # of any bytes; what is no UTF-8 is written out: \xff
     return normal_id(os.fsencode(stem).decode(errors="backslashreplace"))
 
 

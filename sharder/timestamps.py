@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,13 +56,15 @@ def write_moments(
     storage.write_bytes(url, sink.getvalue())
 
 
-def read_moments(url: str) -> dict[str, list[Moment]]:
+def read_moments(url: str, source_ids: Set[str] | None = None) -> dict[str, list[Moment]]:
     """video id → moments in ascending order, from Parquet, CSV or fho_main.json.
+
+    `source_ids`: of the videos that moments are wanted for; see `state_changes`.
 
     Raises UserError for a file that is none, a missing column and a time that is no number.
     """
     if is_json(url):
-        return state_changes(read_annotations(url))
+        return state_changes(read_annotations(url), source_ids)
     moments: dict[str, list[Moment]] = {}
     for video_id, moment in _parquet_rows(url) if _is_parquet(url) else _csv_rows(url):
         moments.setdefault(normal_id(video_id), []).append(moment)
@@ -69,7 +72,7 @@ def read_moments(url: str) -> dict[str, list[Moment]]:
 
 
 def _is_parquet(url: str) -> bool:
-    with storage.open_input(url) as file:
+    with storage.reading(url) as file:
         return file.read(4) == b"PAR1"
 
 
@@ -95,10 +98,11 @@ def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
         raise UserError(
             f"{url} has no column {sorted(missing)[0]!r} (it has {', '.join(table.column_names)})"
         )
-    ids = table.column("video_id").cast(pa.string()).to_pylist()
-    times = _numbers(url, table, "seconds")
-    has_prominence = "prominence" in table.column_names
-    prominences = _numbers(url, table, "prominence") if has_prominence else [None] * len(ids)
+    ids = _values(url, table, "video_id", pa.string(), "text")
+    times = _values(url, table, "seconds", pa.float64(), "number")
+    prominences: list[float | None] = [None] * len(ids)
+    if "prominence" in table.column_names:
+        prominences = _values(url, table, "prominence", pa.float64(), "number")
     for line, (video_id, time, prominence) in enumerate(zip(ids, times, prominences, strict=True)):
         if not video_id or time is None or not math.isfinite(time) or time < 0:
             raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
@@ -107,15 +111,27 @@ def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
         yield video_id, Moment(seconds=time, prominence=prominence)
 
 
-def state_changes(annotations: Annotations) -> dict[str, list[Moment]]:
-    """video or clip id → the points of no return of the actions that nobody rejected."""
+def state_changes(
+    annotations: Annotations, source_ids: Set[str] | None = None
+) -> dict[str, list[Moment]]:
+    """video or clip id → the points of no return of the actions that nobody rejected.
+
+    Each stands under the id of its video and that of its clip. With `source_ids`, under those of
+    the two that are among them, or under its video's alone if neither is: it counts once.
+    """
     times: dict[str, set[float]] = {}
     for label in annotations.labels:
         seconds = label.action.pnr_seconds
-        if seconds is not None and not label.rejected:
-            times.setdefault(label.video_id, set()).add(seconds)
-            if label.clip_id:
-                times.setdefault(label.clip_id, set()).add(seconds - label.clip_start_seconds)
+        if seconds is None or label.rejected:
+            continue
+        clocks = {label.video_id: seconds}
+        if label.clip_id:
+            clocks[label.clip_id] = seconds - label.clip_start_seconds
+        if source_ids is not None:
+            wanted = [one for one in clocks if one in source_ids] or [label.video_id]
+            clocks = {one: clocks[one] for one in wanted}
+        for video_id, at in clocks.items():
+            times.setdefault(video_id, set()).add(at)
     return {
         video_id: [Moment(seconds=seconds, prominence=None) for seconds in sorted(found)]
         for video_id, found in times.items()
@@ -151,6 +167,8 @@ def unit_of(url: str) -> str:
 
 
 def _metadata(url: str, key: bytes) -> str | None:
+    if not _is_parquet(url):
+        return None
     try:
         metadata = pq.read_schema(arrow_file(storage.read_bytes(url))).metadata or {}
     except (pa.ArrowException, OSError):
@@ -167,9 +185,9 @@ def _read_table(url: str) -> pa.Table:
         raise UserError(f"{url} is damaged Parquet: {str(error).splitlines()[0]}") from None
 
 
-def _numbers(url: str, table: pa.Table, name: str) -> list[float | None]:
+def _values(url: str, table: pa.Table, name: str, kind: pa.DataType, what: str) -> list[Any]:
     try:
-        numbers: list[float | None] = table.column(name).cast(pa.float64()).to_pylist()
-        return numbers
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise UserError(f"{url}: the column {name!r} holds something that is no number") from None
+        values: list[Any] = table.column(name).cast(kind).to_pylist()
+        return values
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
+        raise UserError(f"{url}: the column {name!r} holds something that is no {what}") from None

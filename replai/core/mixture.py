@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, Header, Part, open_index
 
@@ -34,7 +35,7 @@ def open_mixture(roots: Sequence[WeightedRoot]) -> DatasetIndex:
     Raises UserError if one cannot be opened, comes twice, or only some have a weight.
     """
     urls, weights = [part.root for part in roots], [part.weight for part in roots]
-    if len(set(urls)) < len(urls):
+    if len({storage.absolute(url).rstrip("/") for url in urls}) < len(urls):
         raise UserError(f"a dataset comes twice in {', '.join(urls)}; give it a weight instead")
     if any(weights) and not all(weights):
         missing = urls[weights.index(0.0)]

@@ -53,6 +53,11 @@ def absolute(url: str) -> str:
     return str(local_path(url)) if is_local(url) else url
 
 
+def without_query(url: str) -> str:
+    """`url` without the query of a web address, which may hold slashes and a signature."""
+    return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
+
+
 def join(root: str, *parts: str) -> str:
     """`parts` below `root`; parts are relative and stay below it."""
     for part in parts:

@@ -169,6 +169,7 @@ def test_ego4d_full_videos_and_clips(
     assert outcome.code == 0
     assert "1 rejected by their annotators: left out; the first: fho_main.json" in outcome.text
     assert "rejected (dark)" in outcome.text
+    assert "of videos that are not among the sources" not in outcome.text
     assert actions(out) == [(name, 2.5 - shift, 3.5 - shift, 1, 1)]
     (record,) = (record for record in records(out) if record.actions)
     (action,) = record.actions

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
+from replai.core import storage
 from replai.core.errors import UserError
 from sharder.sources import Source, find_sources, only_named
 
@@ -117,6 +119,39 @@ def test_other_stores(tmp_path: Path) -> None:
     for url in ("nonsense://x/a.mp4", "pipe:cat a.mp4", "simplecache::file://a.mp4"):
         with pytest.raises(UserError, match=url.split(":")[0]):
             find_sources([url], with_audio_files=False)
+
+
+def test_what_cannot_be_opened_in_a_folder_is_skipped_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "a.mp4", "locked.mp4", "sub/b.mp4")
+    (tmp_path / "sub" / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    really_open = Path.open
+
+    def refused(path: Path, *arguments: Any) -> IO[Any]:
+        if path.name == "locked.mp4":  # whatever its permissions, root would be let in
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_open(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert ids(tmp_path) == ["a", "b"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "skipped 2 files:" in said
+    assert f"{tmp_path}/locked.mp4: Permission denied" in said
+    assert f"{tmp_path}/sub/gone.mp4: No such file or directory" in said
+
+
+def test_a_named_file_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    with pytest.raises(UserError, match=r"no such file.*gone\.mp4"):
+        find_sources([str(tmp_path / "gone.mp4")], with_audio_files=False)
+
+
+def test_the_query_of_a_web_address_is_no_part_of_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "is_folder", lambda url: False)
+    monkeypatch.setattr(storage, "exists", lambda url: True)
+    url = "https://host/b/P01_01.v2.MP4?X-Amz-Credential=a/2026/s3&response=file=c/d.mkv"
+    assert find_sources([url], with_audio_files=False) == [Source("P01_01.v2", url, named=True)]
 
 
 def test_what_is_hidden_is_left_out(tmp_path: Path) -> None:

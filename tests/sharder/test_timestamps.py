@@ -10,9 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.record import Moment
-from sharder.timestamps import job_of, read_moments, unit_of, write_moments
+from sharder.timestamps import (
+    MomentsOrigin,
+    job_of,
+    origin_of,
+    read_moments,
+    unit_of,
+    write_moments,
+)
 
 
 def parquet(path: Path, **columns: Any) -> str:
@@ -77,6 +85,23 @@ def test_what_is_no_number_names_its_column(
     url = parquet(tmp_path / "m.parquet", video_id=ids, seconds=seconds)
     with pytest.raises(UserError, match=rf"{url}.*'seconds'.*no number"):
         read_moments(url)
+
+
+@pytest.mark.parametrize("ids", [[["a"]], [b"\xff"]])
+def test_ids_that_are_no_text_are_refused(tmp_path: Path, ids: list[Any]) -> None:
+    url = parquet(tmp_path / "m.parquet", video_id=ids, seconds=[1.0])
+    with pytest.raises(UserError, match=rf"{url}.*'video_id'.*no text"):
+        read_moments(url)
+
+
+def test_of_what_is_no_parquet_the_beginning_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ego4D's fho_main.json has 2 GB."""
+    monkeypatch.setattr(storage, "read_bytes", None)
+    url = csv_file(tmp_path / "fho_main.json", "{}")
+    assert origin_of(url) == MomentsOrigin(file="fho_main.json")
+    assert job_of(url) is None
 
 
 @pytest.mark.parametrize("time", ["00:01:02", "abc", "1,5", "2020-01-01"])

@@ -9,7 +9,8 @@ from replai.core import storage
 
 def companion(url: str, *names: str, above: bool = False) -> str | None:
     """URL of the first of `names` in the folder of `url`, or in the one `above`; None: none."""
-    folder = posixpath.dirname(str(storage.local_path(url)) if storage.is_local(url) else url)
+    path = str(storage.local_path(url)) if storage.is_local(url) else storage.without_query(url)
+    folder = posixpath.dirname(path)
     folder = posixpath.dirname(folder) if above else folder
     candidates = [storage.join(folder, name) for name in names]
     return next((one for one in candidates if storage.exists(one)), None)

@@ -88,12 +88,14 @@ def _with_companions(url: str, labels: tuple[Label, ...], named: bool) -> Annota
 
 def _main_labels(video: Json, source: str) -> Iterator[Label]:
     fps = _number(video["video_metadata"], "fps")
+    if fps <= 0:
+        raise ValueError(f"fps is {fps:g}; it must be above 0")
     for interval in video["annotated_intervals"]:
         for action in interval["narrated_actions"] or ():
             yield Label(
-                where=f"{source} action {action['uid']}",
-                video_id=str(video["video_uid"]),
-                clip_id=interval["clip_uid"] or "",
+                where=f"{source} action {_text(action['uid'])}",
+                video_id=_text(video["video_uid"]),
+                clip_id=_text(interval["clip_uid"] or ""),
                 clip_start_seconds=_clip_start(action) if interval["clip_uid"] else 0.0,
                 rejected=_rejected(action),
                 action=_main_action(action, fps),
@@ -109,7 +111,7 @@ def _main_action(fields: Json, fps: float) -> Action:
     return Action(
         start_seconds=_number(fields, "start_sec"),
         stop_seconds=_number(fields, "end_sec"),
-        verb=fields["structured_verb"] or fields.get("freeform_verb") or "",
+        verb=_text(fields["structured_verb"] or fields.get("freeform_verb") or ""),
         noun=_noun(fields["frames"] or ()),
         verb_class=-1,
         noun_class=-1,
@@ -124,10 +126,15 @@ def _state_change(frames: Json, fps: float) -> Iterator[tuple[str, float]]:
             yield f"{name}_seconds", _number(frames, f"{name}_frame") / fps
 
 
+def _text(value: object) -> str:
+    """`value` as text that can be written: JSON may hold half of a pair of surrogates."""
+    return str(value).encode(errors="replace").decode()
+
+
 def _number(fields: Json, name: str) -> float:
     try:
         return finite(fields[name])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} is {fields[name]!r}, which is no number") from None
 
 
@@ -137,13 +144,13 @@ def _noun(frames: Sequence[Json]) -> str:
     for frame in sorted(frames, key=lambda f: order.get(f["frame_type"], len(order))):
         for box in frame["boxes"] or ():
             if box["object_type"] == "object_of_change" and box["structured_noun"]:
-                return str(box["structured_noun"])
+                return _text(box["structured_noun"])
     return ""
 
 
 def _rejected(action: Json) -> str:
     if action["is_rejected"]:
-        return f"rejected ({action.get('reject_reason') or 'no reason given'})"
+        return f"rejected ({_text(action.get('reject_reason') or 'no reason given')})"
     if action["is_invalid_annotation"]:
         return "an invalid annotation"
     return "" if action.get("is_valid_action", True) else "no valid action"
@@ -152,15 +159,15 @@ def _rejected(action: Json) -> str:
 def _anticipation_labels(action: Json, source: str) -> Iterator[Label]:
     shift = _number(action, "clip_parent_start_sec")
     yield Label(
-        where=f"{source} clip {action['clip_uid']} action {action['action_idx']}",
-        video_id=str(action["video_uid"]),
-        clip_id=str(action["clip_uid"]),
+        where=f"{source} clip {_text(action['clip_uid'])} action {action['action_idx']}",
+        video_id=_text(action["video_uid"]),
+        clip_id=_text(action["clip_uid"]),
         clip_start_seconds=shift,
         action=Action(
             start_seconds=_number(action, "action_clip_start_sec") + shift,
             stop_seconds=_number(action, "action_clip_end_sec") + shift,
-            verb=str(action["verb"]),
-            noun=str(action["noun"]),
+            verb=_text(action["verb"]),
+            noun=_text(action["noun"]),
             verb_class=int(_number(action, "verb_label")),
             noun_class=int(_number(action, "noun_label")),
         ),
@@ -172,7 +179,7 @@ def _taxonomy(url: str) -> tuple[Classes, Classes]:
     names: dict[str, list[str]] = {"verbs": [], "nouns": []}
     for key, name, _ in json_items(url):
         if key in names:
-            names[key].append(str(name))
+            names[key].append(_text(name))
     if not all(names.values()):
         raise UserError(f"{url} has no lists `verbs` and `nouns`")
     verbs, nouns = (

@@ -26,7 +26,7 @@ def read_annotations(url: str) -> Annotations:
 
 def is_json(url: str) -> bool:
     """Whether the file at `url` begins as a JSON object does."""
-    with storage.open_input(url) as file:
+    with storage.reading(url) as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
 
 

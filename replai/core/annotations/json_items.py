@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from replai.core import storage
@@ -22,8 +21,8 @@ def json_items(url: str, block: int = BLOCK_CHARACTERS) -> Iterator[tuple[str, A
     Holds one value (of lists: one element) and about `block` characters. Raises UserError that
     names file and line where the text is no JSON object.
     """
-    with closing(io.TextIOWrapper(storage.open_input(url), "utf-8-sig", errors="replace")) as file:
-        text = _Text(file, block)
+    with storage.reading(url) as file:
+        text = _Text(io.TextIOWrapper(file, "utf-8-sig", errors="replace"), block)
         try:
             yield from _members(text)
         except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from replai.core import storage
 from replai.core.record import Action
 
 
@@ -118,5 +119,4 @@ def _with_class_ids(
 def file_name(url: str) -> str:
     """The last part of `url`: what a label's `where` begins with, the same in every folder. Without
     the query of a web address, which may hold a signature."""
-    path = url.partition("?")[0] if url.startswith(("http://", "https://")) else url
-    return posixpath.basename(path)
+    return posixpath.basename(storage.without_query(url))

@@ -106,7 +106,7 @@ class Table:
 
 def open_table(url: str) -> Table:
     """The CSV at `url`. Raises UserError if it has no header that can be read."""
-    with storage.open_input(url) as file:
+    with storage.reading(url) as file:
         if b"\0" in file.read(_LOOKED_AT_BYTES):
             raise UserError(f"{url} is no CSV of UTF-8 text: it has zero bytes")
     text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")

@@ -47,9 +47,15 @@ def test_the_hash_tells_datasets_weights_and_order_apart(small_root: Path, twin:
     assert hashes[0] == table.header.dataset_hash  # equal samples, wherever they lie
 
 
-def test_what_makes_no_mixture_is_refused(small_root: Path, twin: Path, tmp_path: Path) -> None:
+def test_what_makes_no_mixture_is_refused(
+    small_root: Path, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(UserError, match="comes twice"):
         open_mixture(weighted((small_root, 0.0), (small_root, 0.0)))
+    monkeypatch.chdir(small_root.parent)
+    for same in (f"{small_root}/", f"file://{small_root}", f"./{small_root.name}"):
+        with pytest.raises(UserError, match="comes twice"):
+            open_mixture([WeightedRoot(root=str(small_root)), WeightedRoot(root=same)])
     with pytest.raises(UserError, match=f"{twin} has no weight, others have"):
         open_mixture(weighted((small_root, 1.0), (twin, 0.0)))
     with pytest.raises(UserError, match=r"no dataset at .*none"):

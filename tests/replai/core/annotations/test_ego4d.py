@@ -158,6 +158,7 @@ def test_the_anticipation_benchmark(tmp_path: Path, taxonomy: bool) -> None:
         ({"critical_frames": [1]}, "line 1: "),
         ({"frames": [{}]}, "line 1: no field 'frame_type' (behind fho_main.json action 8a6f1b5e)"),
         ({"start_sec": float("nan")}, "line 1: start_sec is nan, which is no number"),
+        ({"start_sec": 10**400}, "line 1: start_sec is 1000"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, changes: Any, said: str) -> None:
@@ -166,6 +167,23 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, changes: Any, said: str) -
     with pytest.raises(UserError) as caught:
         read_annotations(str(path))
     assert str(caught.value).startswith(f"{path} {said}")
+
+
+@pytest.mark.parametrize("fps", [0, -30.0])
+def test_a_rate_that_is_none_is_named(tmp_path: Path, fps: float) -> None:
+    main = fho_main([narrated_action()])
+    main["videos"][0]["video_metadata"]["fps"] = fps
+    path = write_ego4d(tmp_path / "v2", main)
+    with pytest.raises(UserError, match=f"{path} line 1: fps is {fps:g}; it must be above 0"):
+        read_annotations(str(path))
+
+
+def test_half_a_pair_of_surrogates_becomes_text_that_can_be_written(tmp_path: Path) -> None:
+    action = narrated_action(
+        verb="\ud83d cut", noun="\udc00", is_rejected=True, reject_reason="\udfff"
+    )
+    (label,) = labels_of(tmp_path, action)
+    assert (label.action.verb, label.action.noun, label.rejected) == ("? cut", "?", "rejected (?)")
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
@@ -201,3 +219,20 @@ def test_points_of_no_return_as_moments(tmp_path: Path) -> None:
         CLIP: [1.0, 3.5],
     }
     assert {m.prominence for found in moments.values() for m in found} == {None}
+
+
+@pytest.mark.parametrize(
+    ("source_ids", "counted"),
+    [
+        ({VIDEO, "other"}, {VIDEO: [3.0]}),
+        ({CLIP}, {CLIP: [1.0]}),
+        ({VIDEO, CLIP}, {VIDEO: [3.0], CLIP: [1.0]}),
+        ({"other"}, {VIDEO: [3.0]}),
+    ],
+)
+def test_a_point_of_no_return_counts_for_the_sources_that_show_it(
+    tmp_path: Path, source_ids: set[str], counted: dict[str, list[float]]
+) -> None:
+    path = write_ego4d(tmp_path / "v2", fho_main([narrated_action()]))
+    moments = read_moments(str(path), source_ids)
+    assert {name: [m.seconds for m in found] for name, found in moments.items()} == counted
