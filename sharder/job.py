@@ -119,8 +119,15 @@ def _given_up(root: str, standing: Standing) -> list[str]:
 
 def _is_foreign(root: str, standing: Standing) -> bool:
     """Whether `root` holds something, and no pack has begun on it since `standing` was read."""
-    own = tuple(PurePosixPath(name).name for name in (LOCK_NAME, JOB_NAME))
     holds_something = storage.is_folder(root) and any(
-        not any(name in PurePosixPath(url).name for name in own) for url in storage.list_files(root)
+        not _is_beginning(name) for name in storage.list_names(root)
     )
     return holds_something and read_standing(root) == standing
+
+
+def _is_beginning(name: str) -> bool:
+    """Whether `name`, below a root, is of what a pack begins with; as it is being written, too."""
+    folder, _, file = name.rpartition("/")
+    if file.startswith(".") and file.endswith(".tmp"):
+        file = file[1:].rpartition(".")[0].rpartition(".")[0]  # .NAME.DIGITS.tmp
+    return f"{folder}/{file}" in (LOCK_NAME, JOB_NAME)

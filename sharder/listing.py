@@ -53,9 +53,9 @@ def counts(rows: Iterable[Row]) -> dict[Kind, int]:
 
 
 def to_csv(rows: Iterable[Row]) -> str:
-    """The file's text."""
+    """The file's text. All is in quotes: else a lone carriage return in a name ends its row."""
     sink = io.StringIO()
-    csv.writer(sink, lineterminator="\n").writerows((COLUMNS, *rows))
+    csv.writer(sink, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows((COLUMNS, *rows))
     return sink.getvalue()
 
 

@@ -18,7 +18,7 @@ from sharder.job import Job, Standing, read_standing, refuse_others
 from sharder.labelling import continued, joined_nouns, joined_verbs
 from sharder.plan import PackConfig, Plan, make_plan, probe_all, probe_source
 from sharder.report import Skipped, console, name_skipped
-from sharder.root import Contents
+from sharder.root import Contents, read_findings
 from sharder.sources import Source
 
 
@@ -66,6 +66,7 @@ def prepare(
     refuse_others(root, standing, job, settings, append=append)
     inputs = Inputs(sources, moments, annotations)
     if standing.contents is not None:
+        read_findings(root)  # which the new ones join: refused now, not once all is packed
         inputs = _new_ones(inputs, standing.contents, root, engine)
         if not inputs.sources:
             console.print("nothing to append")

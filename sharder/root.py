@@ -151,17 +151,22 @@ def _write_findings(
 ) -> list[listing.Row]:
     """What this and earlier packs have found in the annotations; a file of it, if that is any."""
     url = storage.join(root, FINDINGS_NAME)
-    there = before is not None and storage.exists(url)
-    try:
-        earlier = listing.from_csv(storage.read_bytes(url).decode()) if there else []
-    except ValueError as error:
-        raise UserError(f"{url} is damaged ({error}); move it away") from None
+    earlier = read_findings(root) if before is not None else []
     rows = listing.joined_rows(earlier, checked)
     if rows:
         storage.write_bytes(url, listing.to_csv(rows).encode())
-    elif there:
+    elif earlier:
         storage.remove_files([url])  # all that was absent has come
     return rows
+
+
+def read_findings(root: str) -> list[listing.Row]:
+    """What earlier packs have found in the annotations. Raises UserError for a damaged file."""
+    url = storage.join(root, FINDINGS_NAME)
+    try:
+        return listing.from_csv(storage.read_bytes(url).decode()) if storage.exists(url) else []
+    except ValueError as error:
+        raise UserError(f"{url} is damaged ({error}); move it away") from None
 
 
 def index_table(before: Contents | None, parts: Sequence[Part]) -> pa.Table:

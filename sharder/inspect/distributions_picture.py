@@ -67,7 +67,7 @@ def distributions_picture(
 def _show_histogram(axes: Axes, histogram: Histogram) -> None:
     quiet(axes, "bottom")
     axes.set_title(histogram.title, loc="left", fontsize=10, weight="bold", color=INK)
-    axes.set_xlabel(histogram.unit, fontsize=9)
+    axes.set_xlabel(histogram.unit, fontsize=9, parse_math=False)
     values = np.array(histogram.values)
     if not len(values):
         axes.set_xticks([])

@@ -351,6 +351,26 @@ def test_an_append_is_given_up_by_removing_its_parts(
     assert not (root / "shards" / "train-000001.tar").exists()
 
 
+def test_what_a_late_append_that_was_given_up_has_left_goes_with_the_next(
+    run: Run, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped just before `shards.json`; until then readers see the dataset of before."""
+    root = tmp_path / "root"
+    pack("c")
+    originals, old = (root / "shards.json").read_bytes(), open_index(str(root)).table
+    monkeypatch.setattr(pack_module, "end", _fails_at_once)
+    with pytest.raises(RuntimeError):
+        pack("ab", "--append")
+    monkeypatch.undo()
+    (root / "shards.json").write_bytes(originals)
+    shutil.rmtree(root / "parts")
+    assert open_index(str(root)).table == old
+    assert run("verify", root, "--workers", 1).code == 1
+    assert pack("b", "--append").code == 0
+    whole = run("verify", root, "--workers", 1)
+    assert whole.code == 0, whole.text
+
+
 def _fails_at_once(*_: object, **__: object) -> None:
     raise RuntimeError("at once")
 
@@ -395,9 +415,10 @@ def test_what_is_wrong_with_new_actions_joins_what_was_found(
     findings.write_text("somebody's notes")
     shutil.copy(videos / "a.mp4", tmp_path / "d.mp4")
     add = ("pack", tmp_path / "d.mp4", "--annotations", table, "--out", root, "--append", *OPTIONS)
+    before = files_below(root)
     refused = run(*add)
     assert refused.code == 2 and f"{findings} is damaged" in refused.text
-    assert findings.read_text() == "somebody's notes"
+    assert files_below(root) == before
     findings.write_text(
         to_csv([("absent", "actions.csv line 6", "d", "1.0", "2.0", "shut", "door", "")])
     )

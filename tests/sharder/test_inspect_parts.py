@@ -21,6 +21,7 @@ from sharder.bursts import BurstConfig
 from sharder.detect import detect_in_source
 from sharder.detectors import Config
 from sharder.inspect.closeup import read_closeup, read_picture
+from sharder.inspect.distributions_picture import Histogram, distributions_picture
 from sharder.inspect.hearing import LOG_MEL, MOST_COLUMNS, Curve, _Pool, pooled_spectrogram
 from sharder.inspect.ink import band_of, clock, spread
 from sharder.inspect.looking import Given, look_at
@@ -143,6 +144,12 @@ def test_words_that_do_not_fit_are_cut() -> None:
     assert shortened("open door", 9) == "open door"
     assert shortened("open door", 6) == "open …"
     assert shortened("open door", 3) == ""
+
+
+def test_a_unit_is_no_formula() -> None:
+    """It comes from a dataset's header; `$x^$` is a formula that does not parse."""
+    histogram = Histogram("prominence", "prominence, $x^$", "moments", [1.0, 2.0])
+    assert distributions_picture("a title", [histogram], []).size
 
 
 def test_frequencies_lie_on_their_bands() -> None:

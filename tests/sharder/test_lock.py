@@ -47,6 +47,23 @@ def test_what_another_pack_has_begun_meanwhile_is_not_foreign(tmp_path: Path) ->
     refuse_others(root, unknown, job, {}, append=False)
 
 
+@pytest.mark.parametrize(
+    "name", ["padlock.txt", "parts/lock.txt", "lock", "my-job.json", "parts/.lockpick.1.tmp"]
+)
+def test_somebodys_file_with_a_lock_in_its_name_is_foreign(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match="is no dataset of ours"):
+        refuse_others(str(tmp_path), Standing(None, None), Job("d", "pack"), {}, append=False)
+
+
+@pytest.mark.parametrize("name", ["lock", ".job.json.0a1b2c3d.tmp"])
+def test_what_a_pack_begins_with_is_not_foreign(tmp_path: Path, name: str) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / name).touch()
+    refuse_others(str(tmp_path), Standing(None, None), Job("d", "pack"), {}, append=False)
+
+
 def test_a_pack_is_refused_while_another_works_and_goes_on_when_that_is_killed(
     run: Run, videos: Path, moments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
