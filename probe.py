@@ -15,7 +15,7 @@ from replai.stream.worker import fork_server
 
 @exits_cleanly
 def main() -> None:
-    """parse → build → run → close"""
+    """parse → read, on all ranks → fit, on the first alone, for which nobody waits"""
     parser = argparse.ArgumentParser(description="Linear probe of a checkpoint's encoders.")
     parser.add_argument("--config", required=True, help="a YAML file of configs/probe/")
     parser.add_argument("overrides", nargs="*", help="key=value, as in checkpoint=URL")
@@ -23,7 +23,7 @@ def main() -> None:
     fork_server()  # the decode processes' imports run beside those that follow
     from replai.core.config import load_config
     from replai.evaluation.config import ProbeConfig
-    from replai.evaluation.probe import run_probe
+    from replai.evaluation.probe import probe_features, read_features
     from replai.report.probe import print_table, write_probe
     from replai.stream.loader import Share
     from replai.training.ranks import joined_ranks
@@ -31,8 +31,9 @@ def main() -> None:
     config = load_config(ProbeConfig, arguments.config, arguments.overrides)
     with joined_ranks(config.rank_timeout_seconds) as ranks:
         share = Share(rank=ranks.rank, world_size=ranks.world_size)
-        outcomes = run_probe(config, ranks.device, share)
+        features = read_features(config, ranks.device, share)
     if ranks.is_first:
+        outcomes = probe_features(features, config)
         result = {name: outcome.to_fields() for name, outcome in outcomes.items()}
         write_probe(result, config.out)
         print_table(result, config.out)

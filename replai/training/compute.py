@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from replai.core.errors import UserError
-from replai.models import Encoders
+from replai.models import Encoders, EncodersConfig
 from replai.training.learner import Learner
 from replai.training.ranks import Ranks
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What BatchNorm's buffers are called."""
 
 
 class Precision(Enum):
@@ -46,7 +50,8 @@ class ComputeConfig:
     checkpoint_activations: bool = False
     """Keep the inputs of the encoders' stages alone and compute the rest again for the gradient."""
     sync_batch_norm: bool = True
-    """BatchNorm's statistics over all ranks; on GPUs only, as torch has it for them alone."""
+    """BatchNorm's statistics over all ranks; on GPUs only, as torch has it for them alone. In each
+    of its forward passes torch's SyncBatchNorm makes the host wait for the device."""
 
     def __post_init__(self) -> None:
         if self.micro_batches < 1:
@@ -61,6 +66,10 @@ class ComputeConfig:
         if self.precision is Precision.auto:
             return device.type == "cuda"
         return self.precision is Precision.bfloat16
+
+    def syncs_batch_norm_on(self, ranks: Ranks) -> bool:
+        """Whether BatchNorm's statistics are those of all ranks."""
+        return self.sync_batch_norm and ranks.world_size > 1 and ranks.device.type == "cuda"
 
     def is_channels_last_on(self, device: torch.device) -> bool:
         """Whether weights and activations are laid out so."""
@@ -79,7 +88,7 @@ def arrange(learner: Learner, config: ComputeConfig, ranks: Ranks) -> None:
         encoders.audio.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if ranks.device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # every step has the same shapes
-    if config.sync_batch_norm and ranks.world_size > 1 and ranks.device.type == "cuda":
+    if config.syncs_batch_norm_on(ranks):
         nn.SyncBatchNorm.convert_sync_batchnorm(learner)  # type: ignore[no-untyped-call]
     if config.compile:
         for module in _compiled_modules(encoders):
@@ -99,6 +108,17 @@ def over_all_ranks(learner: Learner, ranks: Ranks) -> nn.Module:
     return DistributedDataParallel(learner, gradient_as_bucket_view=True)
 
 
+@torch.no_grad()
+def share_statistics(learner: Learner, ranks: Ranks) -> None:
+    """Gives each rank the first one's running statistics of BatchNorm, in place. Collective.
+
+    DDP does so before a training step only: after it each rank has moved them by its own batch.
+    """
+    for name, buffer in learner.named_buffers():
+        if ranks.world_size > 1 and name.endswith(STATISTICS):
+            dist.broadcast(buffer, src=0)
+
+
 def refuse_uneven_parts(config: ComputeConfig, batch_size: int, world_size: int) -> None:
     """Raises UserError unless a rank's batch divides into the configured parts."""
     rows = batch_size // world_size
@@ -106,6 +126,18 @@ def refuse_uneven_parts(config: ComputeConfig, batch_size: int, world_size: int)
         raise UserError(
             f"compute.micro_batches={config.micro_batches} does not divide the {rows} moments of "
             f"each rank (batch_size {batch_size}, {world_size} ranks)"
+        )
+
+
+def refuse_single_moments(
+    encoders: EncodersConfig, config: ComputeConfig, batch_size: int, ranks: Ranks
+) -> None:
+    """Raises UserError where features are to be standardised over one moment alone."""
+    single = batch_size // ranks.world_size == 1 and not config.syncs_batch_norm_on(ranks)
+    if encoders.standardise and single:
+        raise UserError(
+            "encoders.standardise=true needs 2 moments or more on each rank; batch_size "
+            f"{batch_size} on {ranks.world_size} ranks gives 1"
         )
 
 

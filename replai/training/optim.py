@@ -26,7 +26,7 @@ class OptimConfig:
     """The optimiser and its schedule. SGD's momentum stays at 0.9 as in the paper.
 
     The released code cycles it from 0.95 to 0.85 and back, and steps the rate once an epoch; here
-    the rate follows every step: a linear warm-up, then half a cosine down to `final_fraction`.
+    the rate follows every step: a linear warm-up, then half a cosine towards `final_fraction`.
     """
 
     algorithm: Algorithm = Algorithm.sgd
@@ -39,7 +39,8 @@ class OptimConfig:
     warmup_fraction: float = 0.1
     """Share of all steps in which the rate rises."""
     final_fraction: float = 0.01
-    """Rate at the last step over the peak."""
+    """Rate over the peak that the cosine would have one step past the last: a long run ends next to
+    it, one of a few steps well above it."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0 leaves it as it is."""
     fused: bool = True

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -15,7 +18,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from replai.core.errors import PeerLostError, UserError
+from replai.core.errors import PeerLostError, UserError, exits_cleanly
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def joined_ranks(timeout_seconds: float) -> Iterator[Ranks]:
 
     NCCL with a GPU for each rank where there are GPUs, else gloo on the CPU. Raises UserError where
     there are fewer GPUs than ranks, and PeerLostError where another rank is gone, or has not
-    answered for `timeout_seconds`.
+    answered for `timeout_seconds`. With NCCL an error ends the process here, as a command's does.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
@@ -64,18 +67,63 @@ def joined_ranks(timeout_seconds: float) -> Iterator[Ranks]:
     if on_gpu:
         _refuse_shared_gpus(local_rank)
         torch.cuda.set_device(device)
-    try:
+    with _left_at_the_end(), _naming_lost_peers(rank):
         if world_size > 1:
             _join(device, timedelta(seconds=timeout_seconds))
         yield Ranks(rank, world_size, device)
+
+
+@contextmanager
+def _left_at_the_end() -> Iterator[None]:
+    """Leaves the process group, if one was joined.
+
+    NCCL's only where all went well: there leaving waits for peers, which after an error sit in a
+    collective and never come (https://github.com/pytorch/torchtitan/pull/1342); the interpreter's
+    own end may wait for them as well.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if dist.is_initialized() and dist.get_backend() == "nccl":
+            _end_process(error)
+        _leave()
+        raise
+    _leave()
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _end_process(error: BaseException) -> NoReturn:
+    """Ends the process at once, with the line and the exit code that a command has for `error`."""
+    code = 1
+    try:
+        exits_cleanly(_raise)(error)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
+
+
+@contextmanager
+def _naming_lost_peers(rank: int) -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
         reason = str(error).splitlines()[0]
         raise PeerLostError(f"rank {rank} has lost the other ranks: {reason}") from error
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
 
 def _refuse_shared_gpus(local_rank: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from replai.objectives import ObjectiveOutput, Rows
 from replai.training.average import Average
-from replai.training.compute import ComputeConfig, arrange, over_all_ranks
+from replai.training.compute import ComputeConfig, arrange, over_all_ranks, share_statistics
 from replai.training.learner import Learner
 from replai.training.optim import (
     OptimConfig,
@@ -25,7 +25,11 @@ from replai.training.ranks import Ranks
 
 
 class Stepper:
-    """One rank's learner and optimiser. A step never waits for the device: the host runs ahead."""
+    """One rank's learner and optimiser.
+
+    A step never waits for the device, the host runs ahead; but torch's SyncBatchNorm waits in each
+    forward pass, by itself.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class Stepper:
         self._model = over_all_ranks(learner, ranks)
         self._average = Average(learner, optim.average_decay) if optim.average_decay else None
         self._compute, self._optim = compute, optim
-        self._device, self._num_steps = ranks.device, num_steps
+        self._ranks, self._num_steps = ranks, num_steps
         self._nonfinite = torch.zeros((), device=ranks.device)
 
     def __call__(self, views: Mapping[str, Tensor], rows: Rows) -> tuple[ObjectiveOutput, Tensor]:
@@ -67,7 +71,7 @@ class Stepper:
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes."""
-        return self._compute.autocast(self._device)
+        return self._compute.autocast(self._ranks.device)
 
     def is_finite(self) -> bool:
         """Whether every gradient so far was. Waits for the device."""
@@ -84,6 +88,14 @@ class Stepper:
             return
         with self._average.in_place() as live:
             yield live
+
+    @contextlib.contextmanager
+    def handed_on_by_first(self) -> Iterator[None]:
+        """The learner of each rank holds the weights that the first one hands on: those of
+        `handed_on`, with its running statistics of BatchNorm. Collective; the others keep these."""
+        with self.handed_on():
+            share_statistics(self.learner, self._ranks)
+            yield
 
     @contextlib.contextmanager
     def saved(self) -> Iterator[dict[str, Any]]:

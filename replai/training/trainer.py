@@ -20,7 +20,7 @@ from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
 from replai.stream.plan import StreamState
-from replai.training.compute import refuse_uneven_parts
+from replai.training.compute import refuse_single_moments, refuse_uneven_parts
 from replai.training.config import RunConfig
 from replai.training.examples import write_moments, write_row
 from replai.training.feed import Feed, Placed, jittered_views
@@ -50,6 +50,7 @@ class Trainer:
         if ranks.device.type == "cpu":
             torch.set_num_threads(config.cpu_threads)
         refuse_uneven_parts(config.compute, config.batch_size, ranks.world_size)
+        refuse_single_moments(config.encoders, config.compute, config.batch_size, ranks)
         self.learner = Learner(config.encoders, config.objective, config.seed)
         views = self.learner.objective.views
         self.stream = training_stream(config, views, ranks)

@@ -27,12 +27,15 @@ class HeldOut:
 
 @torch.no_grad()
 def held_out(stepper: Stepper, batches: Iterable[Placed]) -> HeldOut:
-    """Findings on `batches`, at least one. Collective; the weights stay as they were."""
+    """Findings on `batches`, at least one, of the weights that the first rank hands on.
+
+    Collective; the weights stay as they were.
+    """
     stepper.learner.eval()
     sums: dict[str, Tensor] = {}
     firsts: list[tuple[AVBatch, dict[str, Tensor]]] = []
     count = 0
-    with stepper.handed_on(), stepper.autocast():
+    with stepper.handed_on_by_first(), stepper.autocast():
         for placed in batches:
             output = stepper.learner(placed.views)
             for name, value in {**output.terms, **output.metrics}.items():

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,52 @@ def test_a_rank_without_a_gpu_of_its_own_is_refused(monkeypatch: pytest.MonkeyPa
         joined_ranks(1.0).__enter__()
 
 
+class Ended(BaseException):
+    """In place of the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("backend", "error", "does", "says"),
+    [
+        ("nccl", None, ["left"], ""),
+        ("nccl", UserError("bad file"), [f"ended {EXIT_BAD_INPUT}"], "error: bad file\n"),
+        ("nccl", dist.DistBackendError("gone"), [f"ended {EXIT_LOST_PEER}"], "stopped: rank 0"),
+        ("nccl", ValueError("a bug"), ["ended 1"], "Traceback"),
+        ("gloo", None, ["left"], ""),
+        ("gloo", UserError("bad file"), ["left", "raised"], ""),
+    ],
+)
+def test_nccls_group_is_left_after_success_alone(
+    backend: str,
+    error: Exception | None,
+    does: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After an error leaving it would wait for ranks that wait for this one."""
+    done: list[str] = []
+
+    def end(code: int) -> None:
+        done.append(f"ended {code}")
+        raise Ended
+
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_backend", lambda: backend)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: done.append("left"))
+    monkeypatch.setattr(os, "_exit", end)
+    try:
+        with joined_ranks(1.0):
+            if error:
+                raise error
+    except UserError:
+        done.append("raised")
+    except Ended:
+        pass
+    assert done == does
+    assert capsys.readouterr().err.startswith(says)
+
+
 SAYS = "rank 1 has a bad file"
 
 
@@ -64,7 +111,10 @@ def meet_once(rank: int, port: int, folder: Path, ends: str, timeout_seconds: fl
     with joined_ranks(timeout_seconds) as ranks:
         assert ranks.agree("on this")
         assert not ranks.agree(f"on rank {rank}")
-        if rank == 1 and ends == "UserError":
+        if rank == 1 and ends == "UserError on NCCL":
+            dist.get_backend = lambda: "nccl"
+            dist.destroy_process_group = lambda: time.sleep(600)
+        if rank == 1 and ends.startswith("UserError"):
             raise UserError(SAYS)
         if rank == 1:
             os.kill(os.getpid(), signal.Signals[ends])
@@ -72,7 +122,8 @@ def meet_once(rank: int, port: int, folder: Path, ends: str, timeout_seconds: fl
 
 
 @pytest.mark.parametrize(
-    ("ends", "timeout_seconds"), [("SIGKILL", 600), ("SIGSTOP", 3), ("UserError", 600)]
+    ("ends", "timeout_seconds"),
+    [("SIGKILL", 600), ("SIGSTOP", 3), ("UserError", 600), ("UserError on NCCL", 600)],
 )
 def test_a_rank_ends_by_itself_when_its_peer_has_ended_or_is_silent(
     ends: str, timeout_seconds: float, tmp_path: Path
@@ -91,7 +142,7 @@ def test_a_rank_ends_by_itself_when_its_peer_has_ended_or_is_silent(
         assert ranks[0].exitcode == EXIT_LOST_PEER
         (told,) = (tmp_path / "0.txt").read_text().splitlines()
         assert told.startswith("stopped: rank 0 has lost the other ranks: ")
-        if ends == "UserError":
+        if ends.startswith("UserError"):
             ranks[1].join(100)
             assert ranks[1].exitcode == EXIT_BAD_INPUT
             assert (tmp_path / "1.txt").read_text() == f"error: {SAYS}\n"

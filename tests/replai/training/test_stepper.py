@@ -12,14 +12,19 @@ from replai.core.errors import UserError
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.norms import Norm
 from replai.training.average import average_decay
-from replai.training.compute import ComputeConfig, Precision, refuse_uneven_parts
+from replai.training.compute import (
+    ComputeConfig,
+    Precision,
+    refuse_single_moments,
+    refuse_uneven_parts,
+)
 from replai.training.learner import Learner
 from replai.training.optim import Algorithm, OptimConfig
 from replai.training.ranks import Ranks
 from replai.training.stepper import Stepper
 from tests.replai.objectives.small import NUM_ITEMS, small_batch, small_config, small_rows
 
-CPU = torch.device("cpu")
+ALONE = Ranks(0, 1, torch.device("cpu"))
 MOMENTS = 6
 OPTIM = OptimConfig(learning_rate=0.05, clip_norm=1.0)
 
@@ -29,7 +34,7 @@ def stepper(
     optim: OptimConfig = OPTIM,
     norm: Norm = "group",
     name: str = "replai",
-    device: torch.device = CPU,
+    ranks: Ranks = ALONE,
 ) -> Stepper:
     encoders = EncodersConfig(
         video=VideoEncoderConfig(width=2, blocks=(1, 1, 1, 1), norm=norm),
@@ -37,7 +42,6 @@ def stepper(
     )
     learner = Learner(encoders, small_config(name=name), seed=0)
     learner.objective.prepare(NUM_ITEMS, seed=0)
-    ranks = Ranks(0, 1, device)
     return Stepper(learner, compute or ComputeConfig(), optim, ranks, num_steps=10)
 
 
@@ -117,7 +121,8 @@ def test_a_step_never_waits_for_its_results(name: str) -> None:
 @pytest.mark.parametrize("name", ["replai", "avid"])
 def test_a_step_on_a_gpu_never_waits(name: str) -> None:
     device = torch.device("cuda")
-    steps = stepper(optim=replace(OPTIM, average_decay=0.9), norm="batch", name=name, device=device)
+    ranks = Ranks(0, 1, device)
+    steps = stepper(optim=replace(OPTIM, average_decay=0.9), norm="batch", name=name, ranks=ranks)
     views = {name: view.to(device) for name, view in small_batch(MOMENTS).items()}
     rows = replace(small_rows(MOMENTS), items=small_rows(MOMENTS).items.to(device))
     steps(views, rows)  # kernels are chosen
@@ -163,3 +168,15 @@ def test_parts_that_do_not_divide_a_ranks_batch_are_refused() -> None:
         refuse_uneven_parts(ComputeConfig(micro_batches=3), 16, 2)
     with pytest.raises(ValueError, match="micro_batches is 0"):
         ComputeConfig(micro_batches=0)
+
+
+def test_features_of_one_moment_are_not_standardised() -> None:
+    standardised, compute = EncodersConfig(standardise=True), ComputeConfig()
+    refuse_single_moments(standardised, compute, 2, ALONE)
+    refuse_single_moments(EncodersConfig(), compute, 1, ALONE)
+    two, gpu = Ranks(0, 2, ALONE.device), Ranks(0, 2, torch.device("cuda"))
+    refuse_single_moments(standardised, compute, 2, gpu)  # over both ranks
+    apart = ComputeConfig(sync_batch_norm=False)
+    for config, batch_size, ranks in ((compute, 1, ALONE), (compute, 2, two), (apart, 2, gpu)):
+        with pytest.raises(UserError, match=r"standardise=true needs 2 moments or more on each"):
+            refuse_single_moments(standardised, config, batch_size, ranks)

@@ -29,7 +29,7 @@ from replai.training.optim import OptimConfig
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
 from tests.replai.stream.test_loader import damage
-from tests.replai.training.runs import tiny_run
+from tests.replai.training.runs import TINY_ENCODERS, tiny_run
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 JITTER = JitterConfig(brightness=0.4, contrast=0.4, saturation=0.4)
@@ -118,8 +118,9 @@ def test_ranks_that_see_other_data_or_no_checkpoint_are_refused(
     monkeypatch.setattr(Ranks, "agree", lambda _, facts: not said.append(facts))
     Trainer(config, ALONE).train()
     Trainer(config, ALONE)
+    copy = shutil.copytree(small_root, tmp_path / "copy")
     twice = DataConfig(
-        mix=[WeightedRoot(root=str(small_root)), WeightedRoot(root=f"{small_root}/")],
+        mix=[WeightedRoot(root=str(small_root)), WeightedRoot(root=str(copy))],
         crop=config.data.crop, stream=config.data.stream,
     )  # fmt: skip
     Trainer(replace(config, data=twice, out=str(tmp_path / "other data")), ALONE)
@@ -312,3 +313,12 @@ def test_two_ranks_have_the_loss_curve_of_one(small_root: Path, tmp_path: Path) 
     for name, value in _weights(tmp_path / "one")["encoders"].items():
         other = _weights(tmp_path / "two")["encoders"][name]
         torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-6)
+
+
+def test_standardised_features_of_one_moment_are_refused_before_data_is_opened(
+    tmp_path: Path,
+) -> None:
+    encoders = replace(TINY_ENCODERS, standardise=True)
+    config = tiny_run(Path("/no/such"), tmp_path / "run", batch_size=1, encoders=encoders)
+    with pytest.raises(UserError, match=r"batch_size 1 on 1 ranks gives 1"):
+        Trainer(config, ALONE)
