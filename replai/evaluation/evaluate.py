@@ -83,9 +83,14 @@ def evaluate(
 ) -> Outcome:
     """Fits on `train`, tests on `test`. Features are used as they are: frozen.
 
-    Raises UserError for a training split that `method` cannot be fitted on, and for a test split in
-    which nothing has a class.
+    A task is left out that either split has no class for, whatever the method. Raises UserError if
+    that leaves none, and for a training split that `method` cannot be fitted on.
     """
+    left_out = unlabelled_tasks(train, test)
+    if len(left_out) == len(test.tasks):
+        raise UserError(f"{'; '.join(left_out.values())}; nothing can be told")
+    places = [place for place, task in enumerate(test.tasks) if task.name not in left_out]
+    train, test = train.of_tasks(places), test.of_tasks(places)
     scores, chosen = predictions(train, test, method, config, seed)
     groups = groups_of(test.origins, config.interval.over)
     outcome = Outcome()
@@ -97,8 +102,6 @@ def evaluate(
                 config.interval, seed,
             )
         )  # fmt: skip
-    if not outcome.figures:
-        raise UserError("no item of the test split has a class; nothing can be told of it")
     told = {
         **method_protocol(method, config, seed),
         **chosen,
@@ -106,9 +109,21 @@ def evaluate(
         "num_train": len(train),
         "num_test": len(test),
         "num_left_out": train.num_left_out + test.num_left_out,
+        "tasks_left_out": left_out,
         "interval": interval_protocol(config.interval, groups),
     }
     return replace(outcome, protocol={"actions": told})
+
+
+def unlabelled_tasks(train: Features, test: Features) -> dict[str, str]:
+    """Task → why nothing can be told of it, of those that either split has no class for."""
+    splits = (("test", test), ("training", train))
+    return {
+        task.name: f"no item of the {name} split has a class of the {task.name}s"
+        for place, task in enumerate(test.tasks)
+        for name, split in splits
+        if not (split.labels[:, place] >= 0).any()
+    }
 
 
 def predictions(
@@ -142,13 +157,11 @@ def task_outcome(
     seed: int,
     folds: NDArray[np.int64] | None = None,
 ) -> Outcome:
-    """The figures of one task; none where no item has a class. Items without (-1) do not count.
+    """The figures of one task, of which an item has a class. Items without (-1) do not count.
 
     `folds` int64 [N]: top-1 and top-5 are then means over the folds.
     """
     known = labels >= 0
-    if not known.any():
-        return Outcome()
     scores, labels, groups = scores[known], labels[known], groups[known]
     parts = np.zeros(len(labels), np.int64) if folds is None else folds[known]
     answers = Tensor(labels).long()

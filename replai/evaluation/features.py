@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,6 +59,11 @@ class Features:
             num_left_out=0,
             folds=None,
         )
+
+    def of_tasks(self, places: Sequence[int]) -> Features:
+        """The same items under these of the tasks alone."""
+        tasks = tuple(self.tasks[place] for place in places)
+        return replace(self, labels=self.labels[:, list(places)], tasks=tasks)
 
     def averaged(self) -> Features:
         """One view an item: the mean of its views."""

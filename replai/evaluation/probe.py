@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from replai.core.relabel import relabelled
 from replai.evaluation.collect import ALONE
 from replai.evaluation.config import Method, Over, ProbeConfig
 from replai.evaluation.esc50 import Recording, read_esc50
-from replai.evaluation.evaluate import Outcome, evaluate
+from replai.evaluation.evaluate import Outcome, evaluate, unlabelled_tasks
 from replai.evaluation.features import Features, action_features
 from replai.evaluation.scores import groups_of
 from replai.evaluation.sounds import evaluate_folds, sound_features
@@ -26,15 +28,29 @@ from replai.weights import load_encoders
 
 CONFIG_NAME, QUARANTINE_NAME = "probe.yaml", "quarantine.jsonl"
 TRAINED, RANDOM = "trained", "random"
+NUMBERED = "numbered in order of the names"
+"""What a root's `origins` say of classes whose ids its names alone decide."""
 
 
-def run_probe(
-    config: ProbeConfig, device: torch.device, share: Share = ALONE
-) -> dict[str, Outcome]:
-    """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
+@dataclass(frozen=True)
+class ProbeFeatures:
+    """What a probe has read, by encoder; on ranks other than the first nothing."""
 
-    As one rank of several this returns nothing but on the first. Raises UserError for a
-    checkpoint, a dataset, labels or sounds that cannot be used, and for an `out` that cannot.
+    actions: tuple[dict[str, Features], ...]
+    """Of the training and of the test split; empty where no actions are probed."""
+    sounds: dict[str, Features]
+
+
+def run_probe(config: ProbeConfig, device: torch.device) -> dict[str, Outcome]:
+    """`read_features` and `probe_features` in one process; raises what they raise."""
+    return probe_features(read_features(config, device), config)
+
+
+def read_features(config: ProbeConfig, device: torch.device, share: Share = ALONE) -> ProbeFeatures:
+    """All that is to be read and encoded, by all ranks; none is needed afterwards but the first.
+
+    Raises UserError for a checkpoint, a dataset, labels or sounds that cannot be used, and for an
+    `out` that cannot.
     """
     torch.set_num_threads(config.cpu_threads)
     if share.rank == 0:  # first of all, so that a folder that cannot be written to costs no time
@@ -43,11 +59,18 @@ def run_probe(
     recordings = read_esc50(config.sounds.folder) if config.sounds.folder else []
     encoders = trained_and_random(config)
     quarantine = _fresh_quarantine(config.out, share.rank)
-    actions = [_read(encoders, one, config, device, share, quarantine) for one in splits]
+    actions = tuple(_read(encoders, one, config, device, share, quarantine) for one in splits)
     sounds = _heard(encoders, recordings, config, device, share, quarantine)
-    # What follows may take hours, and is the first rank's alone: nobody waits for it any more.
-    outcomes = _probe_actions(actions, config) if actions else {}
-    found = _probe_sounds(sounds, config)
+    return ProbeFeatures(actions, sounds)
+
+
+def probe_features(features: ProbeFeatures, config: ProbeConfig) -> dict[str, Outcome]:
+    """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
+
+    May take hours. Raises UserError for labels that a classifier cannot be fitted on.
+    """
+    outcomes = _probe_actions(features.actions, config) if features.actions else {}
+    found = _probe_sounds(features.sounds, config)
     both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
     return {**outcomes, **both}
 
@@ -87,10 +110,12 @@ def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
     index = open_index(root)
     if not annotations:
         return index
-    told = relabelled(index, read_annotations(annotations))
+    read = read_annotations(annotations)
+    told = relabelled(index, read)
     if says:
         print(told.said, flush=True)
-    return told.index
+    origins = {"verb classes": read.verbs.source, "noun classes": read.nouns.source}
+    return replace(told.index, header=replace(told.index.header, origins=origins))
 
 
 def _read(
@@ -132,8 +157,12 @@ def _say_left_out(
         print(f"{bad} bad {what} are left out{named}", flush=True)
 
 
-def _probe_actions(splits: list[dict[str, Features]], config: ProbeConfig) -> dict[str, Outcome]:
+def _probe_actions(
+    splits: tuple[dict[str, Features], ...], config: ProbeConfig
+) -> dict[str, Outcome]:
     train, test = splits
+    for why in unlabelled_tasks(train[TRAINED], test[TRAINED]).values():
+        print(f"{why}: no figures of them", flush=True)
     told = {
         "train": config.train_annotations or config.train_root,
         "test": config.test_annotations or config.test_root,
@@ -189,12 +218,45 @@ def _labelled_videos(index: DatasetIndex) -> set[str]:
 
 
 def _refuse_other_classes(train: DatasetIndex, test: DatasetIndex) -> None:
-    """A name of two ids: classes numbered by name, in two files that have not the same names."""
-    for what in ("verbs", "nouns"):
-        theirs = {name: one for one, name in getattr(test.header, what).items()}
-        for class_id, name in getattr(train.header, what).items():
-            if theirs.get(name, class_id) != class_id:
-                raise UserError(
-                    f"{name!r} of the {what} is class {class_id} in {train.root} and "
-                    f"{theirs[name]} in {test.root}; pack both with the same class ids"
-                )
+    """Looks for classes that were numbered by name, in two files that have not the same names."""
+    classes = (("verb", train.header.verbs, test.header.verbs),
+               ("noun", train.header.nouns, test.header.nouns))  # fmt: skip
+    for what, ours, theirs in classes:
+        origins = [one.header.origins.get(f"{what} classes", "") for one in (train, test)]
+        by_name = any(NUMBERED in origin for origin in origins)
+        if found := _contradiction(_named(ours), _named(theirs), by_name):
+            one, here, there = found
+            raise UserError(
+                f"{one} of the {what}s is {here} in {train.root} and {there} in {test.root}; pack "
+                "both with the same class ids"
+            )
+
+
+def _contradiction(
+    ours: Mapping[str, str], theirs: Mapping[str, str], by_name: bool
+) -> tuple[str, str, str] | None:
+    """A name or a class of both, and what it is in each, where that is not the same.
+
+    One name may have several ids in a file. One id may have several names where ids come from
+    files, but not `by_name`.
+    """
+    here, there = _ids(ours), _ids(theirs)
+    for name in sorted(here.keys() & there.keys()):
+        if not here[name] & there[name]:
+            return repr(name), f"class {min(here[name])}", f"class {min(there[name])}"
+    for class_id in sorted(ours.keys() & theirs.keys()) if by_name else ():
+        if ours[class_id] != theirs[class_id]:
+            return f"class {class_id}", repr(ours[class_id]), repr(theirs[class_id])
+    return None
+
+
+def _named(classes: Mapping[str, str]) -> dict[str, str]:
+    return {class_id: name for class_id, name in classes.items() if name}
+
+
+def _ids(classes: Mapping[str, str]) -> dict[str, set[str]]:
+    """Name → the ids that it has."""
+    ids: dict[str, set[str]] = {}
+    for class_id, name in classes.items():
+        ids.setdefault(name, set()).add(class_id)
+    return ids

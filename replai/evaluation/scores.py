@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -39,9 +40,13 @@ class ClassAccuracy:
 
 
 def top_k_hits(scores: Tensor, labels: Tensor, k: int) -> Tensor:
-    """bool [N]: whether the label of each row of `scores` [N, C] is among its k highest."""
-    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return (best == labels[:, None]).any(dim=1)
+    """bool [N]: whether the label of each row of `scores` [N, C] is among its k highest.
+
+    A class of score -inf, which its classifier never saw, is no answer.
+    """
+    best = scores.topk(min(k, scores.shape[1]), dim=1)
+    answers = best.values > -torch.inf
+    return ((best.indices == labels[:, None]) & answers).any(dim=1)
 
 
 def groups_of(origins: NDArray[np.str_], over: Over) -> NDArray[np.int64]:

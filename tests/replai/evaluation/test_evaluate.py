@@ -18,6 +18,7 @@ from replai.evaluation.config import (
     ScoringConfig,
 )
 from replai.evaluation.evaluate import evaluate
+from replai.evaluation.features import Features
 from tests.replai.evaluation.made_up import separable
 
 CONFIG = ScoringConfig(interval=IntervalConfig(num_resamples=50))
@@ -73,6 +74,51 @@ def test_items_without_a_class_are_not_tested() -> None:
     assert sum(one.num_test for one in found.classes["verb"]) == 30
     assert not {name for name in found.figures if name.startswith("noun")}, "0% would be a finding"
     assert "noun" not in found.classes
-    with pytest.raises(UserError, match="no item of the test split has a class"):
-        nothing = replace(test, labels=torch.full_like(labels, -1))
-        evaluate(separable(80, 0), nothing, Method.sgd, CONFIG, seed=0)
+
+
+def without_nouns(features: Features) -> Features:
+    """All of whose items lack a noun."""
+    labels = features.labels.clone()
+    labels[:, 1] = -1
+    return replace(features, labels=labels)
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("split", ["training", "test"])
+def test_a_task_without_labels_in_a_split_is_left_out_by_every_classifier(
+    method: Method, split: str
+) -> None:
+    train, test = separable(80, 0), separable(60, 1)
+    if split == "training":
+        train = without_nouns(train)
+    else:
+        test = without_nouns(test)
+    found = evaluate(train, test, method, CONFIG, seed=0)
+    assert found.figures.keys() == {"verb_top1", "verb_top5", "verb_mean_class"}
+    assert found.figures["verb_top1"].percent > 80
+    assert found.classes.keys() == {"verb"}
+    why = f"no item of the {split} split has a class of the nouns"
+    assert found.protocol["actions"]["tasks_left_out"] == {"noun": why}
+    json.dumps(found.to_fields())
+
+
+@pytest.mark.parametrize("method", Method)
+def test_splits_without_any_labels_are_refused(method: Method) -> None:
+    train, test = separable(80, 0), separable(60, 1)
+    for name, splits in (
+        ("training", (replace(train, labels=torch.full_like(train.labels, -1)), test)),
+        ("test", (train, replace(test, labels=torch.full_like(test.labels, -1)))),
+    ):
+        with pytest.raises(UserError, match=f"no item of the {name} split has a class of the v"):
+            evaluate(*splits, method, CONFIG, seed=0)
+
+
+@pytest.mark.parametrize("method", [Method.logistic, Method.svm])
+def test_a_single_class_is_refused_only_where_it_is_tested(method: Method) -> None:
+    train, test = separable(80, 0), separable(60, 1)
+    labels = train.labels.clone()
+    labels[:, 1] = 0
+    train = replace(train, labels=labels)
+    with pytest.raises(UserError, match="fewer than two classes of the nouns"):
+        evaluate(train, test, method, CONFIG, seed=0)
+    assert "verb_top1" in evaluate(train, without_nouns(test), method, CONFIG, seed=0).figures

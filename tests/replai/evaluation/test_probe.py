@@ -10,16 +10,19 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torch.distributed as dist
 
+from replai.core.annotations import Classes
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
-from replai.core.index import dataset_hash, open_index
+from replai.core.index import DatasetIndex, dataset_hash, open_index
 from replai.evaluation import probe
 from replai.evaluation.config import (
     IntervalConfig,
@@ -29,8 +32,8 @@ from replai.evaluation.config import (
     ProbeConfig,
     SoundsConfig,
 )
-from replai.evaluation.evaluate import Outcome
-from replai.evaluation.probe import run_probe
+from replai.evaluation.evaluate import Outcome, evaluate
+from replai.evaluation.probe import ProbeFeatures, probe_features, read_features, run_probe
 from replai.stream.loader import StreamConfig
 from replai.stream.worker import fork_server
 from replai.training.ranks import Ranks
@@ -90,6 +93,73 @@ def test_a_probe_on_other_class_ids_is_refused(
     path.write_text(json.dumps(fields))
     with pytest.raises(UserError, match=r"of the nouns is class \d+ in .* pack both with the same"):
         run_probe(config(small_root, tmp_path / "root", tmp_path), CPU)
+
+
+def with_verbs(root: Path, verbs: Classes) -> DatasetIndex:
+    """A root whose verb classes are these."""
+    index = open_index(str(root))
+    names = {str(class_id): name for class_id, name in verbs.names.items()}
+    origins = {"verb classes": verbs.source}
+    return replace(index, header=replace(index.header, verbs=names, origins=origins))
+
+
+def by_name(*names: str) -> Classes:
+    return Classes.numbered(names, "a.csv")
+
+
+def of_a_file(*names: str) -> Classes:
+    return Classes(dict(enumerate(names)), "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "refused"),
+    [
+        (by_name("close", "cut", "open"), by_name("close", "cut"), ""),
+        (by_name("close", "cut", "open"), by_name("cut", "open"), "'cut' of the verbs is class 1"),
+        (
+            by_name("close", "cut", "open"),
+            by_name("close", "cut", "pour"),
+            "class 2 of the verbs is 'open' in .* and 'pour' in ",
+        ),
+        (of_a_file("close", "open"), by_name("close", "pour"), "class 1 of the verbs is 'open'"),
+        (of_a_file("put", "take-out"), of_a_file("put", "take"), ""),
+        (of_a_file("", "", ""), of_a_file("", "", ""), ""),
+        (of_a_file("cut", "cut"), of_a_file("cut", "cut"), ""),
+        (of_a_file("cut", "cut"), of_a_file("put", "cut"), ""),
+        (of_a_file("cut", "cut"), of_a_file("a", "b", "cut"), "'cut' of the verbs is class 0"),
+    ],
+)
+def test_class_ids_that_mean_two_things_are_refused(
+    train: Classes, test: Classes, refused: str, small_root: Path, other_root: Path, tmp_path: Path
+) -> None:
+    """What is not refused comes to the checkpoint, which is none."""
+    opened = [with_verbs(small_root, train), with_verbs(other_root, test)]
+    with (
+        mock.patch.object(probe, "open_index", side_effect=opened),
+        pytest.raises(UserError, match=refused or "none.pt"),
+    ):
+        run_probe(config(small_root, other_root, tmp_path), CPU)
+
+
+def test_names_that_files_number_otherwise_are_refused(
+    small_data: SmallData, tmp_path: Path
+) -> None:
+    """The ids are those of the files, whatever the root says of its own."""
+    videos = sorted(set(open_index(str(small_data.root)).column("video_id")))
+    for name, video, verbs in (
+        ("train", videos[0], ("close", "cut", "open")),
+        ("test", videos[1], ("close", "cut", "pour")),
+    ):
+        rows = [f"{video},1,2,{verb},door" for verb in verbs]
+        header = "video_id,start_seconds,stop_seconds,verb,noun"
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+    wanted = replace(
+        config(small_data.root, small_data.root, tmp_path),
+        train_annotations=str(tmp_path / "train.csv"),
+        test_annotations=str(tmp_path / "test.csv"),
+    )
+    with pytest.raises(UserError, match=r"class 2 of the verbs is 'open' in .* and 'pour' in "):
+        run_probe(wanted, CPU)
 
 
 def test_intervals_over_what_videos_do_not_name_are_refused_before_anything_is_read(
@@ -176,10 +246,25 @@ def test_bad_samples_are_named_once_and_counted_on_the_screen(
     assert outcome.to_fields()["protocol"]["actions"]["num_left_out"] == 1
 
 
-def test_all_ranks_have_read_before_the_first_one_fits(
+def test_a_task_without_labels_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    train, test = separable(40, 0), separable(40, 1)
+    labels = test.labels.clone()
+    labels[:, 1] = -1
+    splits = tuple({name: one for name in ("trained", "random")}
+                   for one in (train, replace(test, labels=labels)))  # fmt: skip
+    wanted = replace(
+        config(Path("a"), Path("b"), Path("out")), classifiers=[Method.sgd, Method.logistic]
+    )
+    result = probe_features(ProbeFeatures(splits, {}), wanted)
+    assert "noun_top1" not in result["random (logistic)"].figures
+    told = "no item of the test split has a class of the nouns: no figures of them\n"
+    assert capsys.readouterr().out == told
+
+
+def test_all_is_read_before_anything_is_fitted(
     small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
 ) -> None:
-    """Else the others wait for it with the sounds, and give up after `rank_timeout_seconds`."""
+    """Else the other ranks wait for the sounds, and give up after `rank_timeout_seconds`."""
     wanted = config(small_root, other_root, tmp_path, checkpoint)
     wanted = replace(wanted, sounds=SoundsConfig(folder="ESC-50"))
     done: list[str] = []
@@ -194,9 +279,10 @@ def test_all_ranks_have_read_before_the_first_one_fits(
         noted("sound_features", one), noted("evaluate", Outcome()),
         noted("evaluate_folds", Outcome()),
     ):  # fmt: skip
-        run_probe(wanted, CPU)
-    assert done == ["read_esc50", *["action_features"] * 2, "sound_features", "evaluate",
-                    "evaluate_folds"]  # fmt: skip
+        features = read_features(wanted, CPU)
+        assert done == ["read_esc50", *["action_features"] * 2, "sound_features"]
+        probe_features(features, wanted)
+    assert done[4:] == ["evaluate", "evaluate_folds"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle"])
@@ -216,8 +302,17 @@ def run_command(rank: int, world_size: int, port: int, path: str) -> None:
     """`python probe.py --config PATH` as torchrun starts it."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world_size), "LOCAL_RANK": str(rank),
                    "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
-    with mock.patch.object(sys, "argv", ["probe.py", "--config", path]):
+    with (
+        mock.patch.object(sys, "argv", ["probe.py", "--config", path]),
+        mock.patch.object(probe, "evaluate", evaluated_alone),
+    ):
         runpy.run_path(str(PROBE), run_name="__main__")
+
+
+def evaluated_alone(*arguments: Any) -> Outcome:
+    """`evaluate`, which may take hours, in which no other rank should wait to leave."""
+    assert not dist.is_initialized()
+    return evaluate(*arguments)
 
 
 def test_two_processes_find_what_one_finds(

@@ -31,6 +31,13 @@ def test_top_k_hits_against_a_loop() -> None:
         assert top_k_hits(scores, labels, k).tolist() == loop
 
 
+def test_a_class_that_training_never_saw_is_no_answer() -> None:
+    """Among three classes of which one was seen, five answers are one."""
+    scores = torch.tensor([[0.3, -torch.inf, -torch.inf]]).repeat(3, 1)
+    for k in (1, 5):
+        assert top_k_hits(scores, torch.arange(3), k).tolist() == [True, False, False]
+
+
 def test_an_interval_over_independent_items_is_the_normal_one() -> None:
     hits = np.arange(400) % 4 > 0
     found = accuracy(hits, np.arange(400), CONFIG, seed=0)
