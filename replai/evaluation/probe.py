@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
+from replai.evaluation.classes import refuse_other_classes
 from replai.evaluation.collect import ALONE
 from replai.evaluation.config import Method, Over, ProbeConfig
 from replai.evaluation.esc50 import Recording, read_esc50
@@ -28,8 +28,6 @@ from replai.weights import load_encoders
 
 CONFIG_NAME, QUARANTINE_NAME = "probe.yaml", "quarantine.jsonl"
 TRAINED, RANDOM = "trained", "random"
-NUMBERED = "numbered in order of the names"
-"""What a root's `origins` say of classes whose ids its names alone decide."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, Da
     train = _labelled(config.train_root, config.train_annotations, says)
     test = _labelled(config.test_root, config.test_annotations, says)
     _refuse_shared_videos(train, test)
-    _refuse_other_classes(train, test)
+    refuse_other_classes(train, test)
     over = config.interval.over
     groups = groups_of(np.array(sorted(_labelled_videos(test))), over)
     if says and over is not Over.action and len(set(groups.tolist())) == 1:
@@ -215,48 +213,3 @@ def _refuse_shared_videos(train: DatasetIndex, test: DatasetIndex) -> None:
 
 def _labelled_videos(index: DatasetIndex) -> set[str]:
     return set(index.column("video_id")[index.column("num_actions") > 0])
-
-
-def _refuse_other_classes(train: DatasetIndex, test: DatasetIndex) -> None:
-    """Looks for classes that were numbered by name, in two files that have not the same names."""
-    classes = (("verb", train.header.verbs, test.header.verbs),
-               ("noun", train.header.nouns, test.header.nouns))  # fmt: skip
-    for what, ours, theirs in classes:
-        origins = [one.header.origins.get(f"{what} classes", "") for one in (train, test)]
-        by_name = any(NUMBERED in origin for origin in origins)
-        if found := _contradiction(_named(ours), _named(theirs), by_name):
-            one, here, there = found
-            raise UserError(
-                f"{one} of the {what}s is {here} in {train.root} and {there} in {test.root}; pack "
-                "both with the same class ids"
-            )
-
-
-def _contradiction(
-    ours: Mapping[str, str], theirs: Mapping[str, str], by_name: bool
-) -> tuple[str, str, str] | None:
-    """A name or a class of both, and what it is in each, where that is not the same.
-
-    One name may have several ids in a file. One id may have several names where ids come from
-    files, but not `by_name`.
-    """
-    here, there = _ids(ours), _ids(theirs)
-    for name in sorted(here.keys() & there.keys()):
-        if not here[name] & there[name]:
-            return repr(name), f"class {min(here[name])}", f"class {min(there[name])}"
-    for class_id in sorted(ours.keys() & theirs.keys()) if by_name else ():
-        if ours[class_id] != theirs[class_id]:
-            return f"class {class_id}", repr(ours[class_id]), repr(theirs[class_id])
-    return None
-
-
-def _named(classes: Mapping[str, str]) -> dict[str, str]:
-    return {class_id: name for class_id, name in classes.items() if name}
-
-
-def _ids(classes: Mapping[str, str]) -> dict[str, set[str]]:
-    """Name → the ids that it has."""
-    ids: dict[str, set[str]] = {}
-    for class_id, name in classes.items():
-        ids.setdefault(name, set()).add(class_id)
-    return ids
