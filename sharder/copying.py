@@ -46,7 +46,10 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
     start = first * time_base(video)
     stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
     if stop <= Fraction(span.start_seconds) + media.origin:
-        raise SampleError(f"damaged: no frame from {span.start_seconds:.2f} s on")
+        raise SampleError(
+            f"no frame begins at {span.start_seconds:.2f} s or later: it is damaged, or shown for "
+            "long, and its container does not say so (use --profile transcode)"
+        )
     width, height = size or shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = _between(found.audio, start, stop) if audio is not None else []

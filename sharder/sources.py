@@ -67,15 +67,9 @@ def facts_of(source: Source) -> MediaFacts:
 
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
-        path = storage.filesystem(argument)[1]
         unlisted: list[Skipped] = []
-        found = [
-            url
-            for url in storage.list_files(
-                argument, lambda folder, error: unlisted.append(_unread(folder, error))
-            )
-            if _extension(url) in extensions and not _is_hidden(url.partition(path)[2])
-        ]
+        visible = storage.list_visible(argument, lambda *why: unlisted.append(_unread(*why)))
+        found = [url for url in visible if _extension(url) in extensions]
         name_skipped(unlisted, "folders")
         unreadable = list(_unreadable(found)) if storage.is_local(argument) else []
         name_skipped(unreadable, "files")
@@ -102,11 +96,6 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Skipped]:
             Path(path).open("rb").close()
         except OSError as error:
             yield _unread(path, error)
-
-
-def _is_hidden(path: str) -> bool:
-    """As what was thrown away (.Trash-1000/), and what macOS adds to each file (._a.mp4)."""
-    return any(part.startswith(".") for part in path.split("/"))
 
 
 def _extension(url: str) -> str:

@@ -179,47 +179,68 @@ def is_folder(url: str) -> bool:
         return bool(fs.isdir(path))
 
 
-def list_files(url: str, unreadable: Callable[[str, OSError], None] | None = None) -> list[str]:
-    """URLs of all files below the folder `url`, sorted. Links to local folders are followed.
-
-    Folders below it that cannot be listed are told to `unreadable`, with the reason, if that is
-    given; else they are passed over.
-    """
+def list_files(url: str) -> list[str]:
+    """URLs of all files below the folder `url`, sorted. Links to folders are not followed."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
-        if is_local(url):
-            return sorted(_local_files(path, unreadable))
         fs.invalidate_cache()
-        return sorted(str(fs.unstrip_protocol(p)) for p in fs.find(path))
+        return sorted(
+            str(fs.unstrip_protocol(p)) if not is_local(url) else p for p in fs.find(path)
+        )
 
 
 def list_names(url: str) -> list[str]:
-    """Paths below the folder `url` of all files in it, sorted."""
+    """Paths below the folder `url` of all files in it, sorted. Links are not followed."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
-        if is_local(url):
-            return sorted(str(p)[len(path) :].lstrip("/") for p in _local_files(path))
         fs.invalidate_cache()
         return sorted(str(p)[len(path) :].lstrip("/") for p in fs.find(path))
 
 
-def _local_files(
-    folder: str, unreadable: Callable[[str, OSError], None] | None = None
-) -> Iterator[str]:
-    """All files below `folder`, links to folders followed, but each folder entered once."""
+def list_visible(url: str, unreadable: Callable[[str, OSError], None]) -> list[str]:
+    """URLs of the files below the folder `url` that are not hidden (`.name`), sorted.
+
+    On this machine links to folders are followed, and folders that cannot be listed are told to
+    `unreadable`. For what is to be read: what is below a link may be somebody else's.
+    """
+    if is_local(url):
+        return sorted(_visible_here(filesystem(url)[1], unreadable))
+    path = filesystem(url)[1]
+    return [one for one in list_files(url) if not _is_hidden(one.partition(path)[2])]
+
+
+def _visible_here(folder: str, unreadable: Callable[[str, OSError], None]) -> Iterator[str]:
+    """Each folder is entered once: as itself, where it lies below, else by the first link to it."""
 
     def tell(error: OSError) -> None:
-        if unreadable is not None and not isinstance(error, FileNotFoundError):
+        if not isinstance(error, FileNotFoundError):  # gone meanwhile
             unreadable(str(error.filename), error)
 
     seen: set[tuple[int, int]] = set()
-    for top, folders, names in os.walk(folder, onerror=tell, followlinks=True):
-        status = Path(top).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        yield from (posixpath.join(top, name) for name in names)
+    starts = [folder]
+    while starts:
+        start, links = starts.pop(0), []
+        for top, folders, names in os.walk(start, onerror=tell):
+            folders[:] = sorted(name for name in folders if not _is_hidden(name))
+            try:
+                status = Path(top).stat()
+            except OSError as error:
+                tell(error)
+                folders.clear()
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            paths = [posixpath.join(top, name) for name in folders]
+            links += [path for path in paths if Path(path).is_symlink()]
+            yield from (posixpath.join(top, name) for name in names if not _is_hidden(name))
+        starts += links
+
+
+def _is_hidden(path: str) -> bool:
+    """As what was thrown away (.Trash-1000/), and what macOS adds to each file (._a.mp4)."""
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def file_size(url: str) -> int:

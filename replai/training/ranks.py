@@ -102,12 +102,15 @@ def _end_process(error: BaseException) -> NoReturn:
     try:
         exits_cleanly(_raise)(error)
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else code
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     finally:
         with suppress(OSError):
             sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

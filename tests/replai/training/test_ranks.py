@@ -12,7 +12,13 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from replai.core.errors import EXIT_BAD_INPUT, EXIT_LOST_PEER, UserError, exits_cleanly
+from replai.core.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_LOST_PEER,
+    UserError,
+    exits_cleanly,
+)
 from replai.stream.worker import fork_server
 from replai.training.ranks import is_lost_peer, joined_ranks, start_name
 
@@ -63,13 +69,16 @@ class Ended(BaseException):
         ("nccl", UserError("bad file"), [f"ended {EXIT_BAD_INPUT}"], "error: bad file\n"),
         ("nccl", dist.DistBackendError("gone"), [f"ended {EXIT_LOST_PEER}"], "stopped: rank 0"),
         ("nccl", ValueError("a bug"), ["ended 1"], "Traceback"),
+        ("nccl", SystemExit(), ["ended 0"], ""),
+        ("nccl", SystemExit("why"), ["ended 1"], "why\n"),
+        ("nccl", KeyboardInterrupt(), [f"ended {EXIT_INTERRUPTED}"], "interrupted\n"),
         ("gloo", None, ["left"], ""),
         ("gloo", UserError("bad file"), ["left", "raised"], ""),
     ],
 )
 def test_nccls_group_is_left_after_success_alone(
     backend: str,
-    error: Exception | None,
+    error: BaseException | None,
     does: list[str],
     says: str,
     monkeypatch: pytest.MonkeyPatch,
