@@ -12,7 +12,7 @@ from benchmarks.sharding.copying import copied_figures, cpu_figures
 from benchmarks.sharding.transcoding import bare_figures, speedup_figures
 from replai.core.timeline import Span
 from replai.media.probe import probe
-from sharder.encode import TranscodeProfile
+from sharder.encode import TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
 
 
@@ -51,7 +51,7 @@ def test_the_bare_loop_makes_the_same_pictures_and_sound(
     path, profile, span = tmp_path / "a.mp4", TranscodeProfile(), Span(0.7, 2.2)
     path.write_bytes(encoded(Recipe(b_frames=2, audio_rate_hz=48000)))
     with path.open("rb") as file:
-        ours = profile.encode(file, span)
+        ours = encode_file(profile, file, span)
     kept: list[bytes] = []
     monkeypatch.setattr(bare_module, "len", lambda data: kept.append(data) or 0, raising=False)
     bare_module._segment(str(path), span, profile)

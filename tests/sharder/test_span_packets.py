@@ -47,7 +47,9 @@ def test_no_more_is_kept_than_a_gop_and_the_span(
     assert max(video) < span.stop_seconds + 1.5
     if audio_seconds > span.stop_seconds:
         assert min(audio) <= max(start - 0.1, 0.0) + 0.1
-        assert min(audio) > keyframe - 0.5
+        assert min(audio) > keyframe - (
+            1.0 if container == "avi" else 0.5
+        )  # MP3 leans further back
         assert max(audio) > span.stop_seconds - 0.2
     else:
         assert not [seconds for seconds in audio if seconds > audio_seconds + 0.2]

@@ -26,7 +26,7 @@ from replai.media.decode import read_views
 from replai.media.probe import probe
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
-from sharder.encode import CopyProfile, Profile, TranscodeProfile
+from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
 
 SMALL = Recipe(
@@ -143,7 +143,7 @@ def check_sharder(data: bytes, number: int) -> None:
     tries: list[Callable[[], object]] = [
         lambda: probe(data),
         lambda: sum(map(len, audio_blocks(data))),
-        lambda: PROFILES[number % 2].encode(io.BytesIO(data), Span(0.5, 1.5)),
+        lambda: encode_file(PROFILES[number % 2], io.BytesIO(data), Span(0.5, 1.5)),
     ]
     for attempt in tries:
         with contextlib.suppress(SampleError):

@@ -20,7 +20,7 @@ from replai.media.decode import read_views
 from replai.media.probe import probe
 from replai.media.scale import Geometry
 from replai.media.video import ClipRequest
-from sharder.encode import CopyProfile, TranscodeProfile
+from sharder.encode import CopyProfile, TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded, frames_of, number, numbered
 
 CLIP = ClipRequest(0.0, 1.0, 8, Geometry(0, 0, 64, 64, 64, 64, False))
@@ -90,12 +90,12 @@ def test_a_picture_of_an_absurd_size(container_agrees: bool) -> None:
     with pytest.raises(SampleError):
         read_views(data, [CLIP], [])
     with pytest.raises(SampleError):
-        TranscodeProfile().encode(io.BytesIO(data), Span(0.0, 1.0))
+        encode_file(TranscodeProfile(), io.BytesIO(data), Span(0.0, 1.0))
     if container_agrees:  # else there is nothing wrong with the headers, and no frame is looked at
         with pytest.raises(SampleError):
             probe(data)
         with pytest.raises(SampleError):
-            CopyProfile().encode(io.BytesIO(data), Span(0.0, 1.0))
+            encode_file(CopyProfile(), io.BytesIO(data), Span(0.0, 1.0))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert after - before < 500_000, "kB: no such frame has been allocated"
 
@@ -153,6 +153,6 @@ def test_a_million_frames_a_second_are_only_a_number() -> None:
     facts = probe(data).video
     assert facts is not None and facts.fps == 1e6
     assert [number(frame) for frame in frames_of(read_views(data, [CLIP], [])[0][0])] == [49] * 8
-    segment = TranscodeProfile(short_side=64).encode(io.BytesIO(data), Span(0.0, 5e-5))
+    segment = encode_file(TranscodeProfile(short_side=64), io.BytesIO(data), Span(0.0, 5e-5))
     assert segment.video.fps == 16
     assert np.isfinite(segment.duration_seconds)

@@ -15,7 +15,9 @@ from tests.replai.training.runs import tiny_run
 
 pytestmark = pytest.mark.timeout(200)
 
-LINE = "stopped: a decode process of rank {} is gone, killed perhaps as memory ran out; lower data."
+LINE = (
+    "stopped: a decode process of rank {} is gone, killed perhaps as memory ran out; lower stream."
+)
 
 
 def long_run(root: Path, out: Path, **changes: object) -> RunConfig:
