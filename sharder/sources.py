@@ -13,6 +13,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
 from sharder.report import Skipped, name_skipped
+from sharder.visible import list_visible
 
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
 
@@ -68,7 +69,7 @@ def facts_of(source: Source) -> MediaFacts:
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:
     if storage.is_folder(argument):
         unlisted: list[Skipped] = []
-        visible = storage.list_visible(argument, lambda *why: unlisted.append(_unread(*why)))
+        visible = list_visible(argument, lambda *why: unlisted.append(_unread(*why)))
         found = [url for url in visible if _extension(url) in extensions]
         name_skipped(unlisted, "folders")
         unreadable = list(_unreadable(found)) if storage.is_local(argument) else []
