@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from replai.core import storage
 from replai.core.errors import SampleError
-from sharder.encode import CopyProfile, Profile, encode_file
+from sharder.encode import Profile, encode_file
 from sharder.part import sample_record
 from sharder.plan import PackConfig, Plan
 from sharder.report import with_progress
@@ -101,7 +101,7 @@ def copied_bytes(plan: Plan, stored_over_planned: float) -> float:
 def _bytes(plan: Plan, profile: Profile, trial: Trial) -> str:
     if not trial.made:
         return f"unknown ({trial.problem})"
-    if isinstance(profile, CopyProfile):
+    if profile.copies:
         total = copied_bytes(plan, trial.stored_seconds / trial.planned_seconds)
         return f"about {_size(total)}, by the sources' own bit rates"
     planned = sum(segment.span.duration_seconds for segment in plan.segments)
