@@ -27,6 +27,7 @@ from tools.steps import Steps, make_dataset, train
 PRESETS = Path("configs/table1")
 CHECKPOINT, PROBE = "checkpoint.pt", "probe.json"
 PRETRAINING = "pretraining"
+METRICS = (*table1.METRICS, table1.ACTION)
 CLIPS_SEED = 10_000
 """Added to a seed for its world of clips."""
 
@@ -104,7 +105,12 @@ class Seed:
 
     def has(self, rows: Sequence[str]) -> bool:
         """Whether all of `rows` are probed."""
-        return all(self.probed(row).exists() for row in rows)
+        return all(self._has(row) for row in rows)
+
+    def _has(self, row: str) -> bool:
+        """A probe that lacks a metric, as an older one does, is made again."""
+        path = self.probed(row)
+        return path.exists() and set(METRICS) <= json.loads(path.read_text())["trained"].keys()
 
     def make(self, rows: Sequence[str]) -> Iterator[None]:
         """Makes what is not there yet of `rows`; yields after AVID's training and each row."""
@@ -123,7 +129,7 @@ class Seed:
             profile=shlex.split(self._preset.pack),
         )  # fmt: skip
         for name in rows:
-            if not self.probed(name).exists():
+            if not self._has(name):
                 self._train(name, ROWS[name])
                 self._probe(name)
                 yield
@@ -188,7 +194,7 @@ def _write(seeds: Sequence[Seed], preset: Preset, name: str, results: Path, comm
         if all(seed.has([row]) for seed in seeds):
             encoder = "random" if row == "random" else "trained"
             found = [json.loads(seed.probed(row).read_text())[encoder] for seed in seeds]
-            rows[row] = {metric: [one[metric] for one in found] for metric in table1.METRICS}
+            rows[row] = {metric: [one[metric] for one in found] for metric in METRICS}
     told = {
         "rows": rows,
         "preset": name,

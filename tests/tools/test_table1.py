@@ -8,10 +8,10 @@ import pytest
 from replai.core.config import load_config
 from replai.core.errors import UserError
 from replai.evaluation.config import ProbeConfig
-from replai.report.table1 import METRICS, TABLE
+from replai.report.table1 import TABLE
 from replai.training.config import RunConfig
 from tools import table1
-from tools.table1 import PRESETS, ROWS, Preset
+from tools.table1 import METRICS, PRESETS, ROWS, Preset
 
 FOLDERS = sorted(path for path in PRESETS.iterdir() if path.is_dir())
 FIGURES = dict.fromkeys(METRICS, 50.0)
@@ -86,6 +86,16 @@ def test_all_rows_of_all_seeds(tmp_path: Path, commands: Commands) -> None:
     before = len(commands.seen)
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     assert len(commands.seen) == before
+
+
+def test_a_probe_of_before_a_metric_is_made_again(tmp_path: Path, commands: Commands) -> None:
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    old = {"trained": {"verb_top1": 50.0}, "random": {"verb_top1": 50.0}}
+    (tmp_path / "runs" / "seed0" / "wo_avc" / "probe.json").write_text(json.dumps(old))
+    commands.seen.clear()
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    probes = [command for command in commands.seen if "probe.py" in command]
+    assert [value(command, "out") for command in probes] == [f"{tmp_path}/runs/seed0/wo_avc"]
 
 
 def test_runs_of_other_settings_are_refused(tmp_path: Path, commands: Commands) -> None:

@@ -31,7 +31,9 @@ def test_each_number_has_its_protocol_beside_it() -> None:
     assert [name for name in fields if name.startswith("verb")] == [
         "verb_top1", "verb_top5", "verb_mean_class",
     ]  # fmt: skip
-    assert fields["intervals"].keys() == {n for n in fields if n.startswith(("verb", "noun"))}
+    assert fields["intervals"].keys() == {
+        n for n in fields if n.startswith(("verb", "noun", "action_"))
+    }
     told = fields["protocol"]["actions"]
     assert told["classifier"] == "logistic" and told["seed"] == 5 and told["views"] == 2
     assert (told["num_train"], told["num_test"]) == (80, 60)
@@ -74,6 +76,24 @@ def test_items_without_a_class_are_not_tested() -> None:
     assert sum(one.num_test for one in found.classes["verb"]) == 30
     assert not {name for name in found.figures if name.startswith("noun")}, "0% would be a finding"
     assert "noun" not in found.classes
+    assert "action_top1" not in found.figures
+
+
+def test_an_action_is_right_if_both_its_verb_and_its_noun_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of six items one lacks a noun, one its verb is wrong, one its noun, one both: 2 of 5."""
+    train, test = separable(80, 0), separable(6, 1)
+    labels = torch.tensor([[0, 0], [1, 1], [2, 0], [0, 1], [1, 0], [2, -1]])
+    answers = torch.tensor([[0, 0], [1, 1], [0, 0], [0, 0], [2, 1], [2, 0]])
+    scores = tuple(torch.eye(3)[answers[:, place]] for place in range(2))
+    monkeypatch.setattr("replai.evaluation.evaluate.predictions", lambda *_: (scores, {}))
+    config = replace(CONFIG, interval=replace(CONFIG.interval, over=Over.action))
+    found = evaluate(train, replace(test, labels=labels), Method.sgd, config, seed=0).figures
+    assert found["verb_top1"].percent == pytest.approx(100 * 4 / 6)
+    assert found["noun_top1"].percent == pytest.approx(100 * 3 / 5)
+    assert found["action_top1"].percent == pytest.approx(100 * 2 / 5)
+    assert list(found)[-1] == "action_top1" and found["action_top1"].interval is not None
 
 
 def without_nouns(features: Features) -> Features:
