@@ -31,11 +31,11 @@ def main() -> None:
     config = load_config(ProbeConfig, arguments.config, arguments.overrides)
     with joined_ranks(config.rank_timeout_seconds) as ranks:
         share = Share(rank=ranks.rank, world_size=ranks.world_size)
-        features = read_features(config, ranks.device, share)
+        features = read_features(config, ranks.device, share, ranks.agree)
     if ranks.is_first:
-        outcomes = probe_features(features, config)
-        result = {name: outcome.to_fields() for name, outcome in outcomes.items()}
-        write_probe(result, config.out)
+        for outcomes in probe_features(features, config):  # what is found stays, come what may
+            result = {name: outcome.to_fields() for name, outcome in outcomes.items()}
+            write_probe(result, config.out)
         print_table(result, config.out)
 
 

@@ -70,12 +70,12 @@ def _load_tensors(source: Path | io.BytesIO, url: str, *, mmap: bool = False) ->
 
 
 def _fetched(url: str, folder: Path) -> Path:
-    path = folder / "checkpoint.pt"
+    path, size = folder / "checkpoint.pt", storage.stated_size(url)
     with (
         storage.naming_store_errors(url),
         storage.open_input(url) as source,
-        wrap_file(source, storage.file_size(url), description=f"fetching {url}") as shown,
         path.open("wb") as target,
+        wrap_file(source, size or 0, description=f"fetching {url}") as shown,
     ):
         shutil.copyfileobj(shown, target, FETCH_BYTES)
     return path

@@ -1,17 +1,19 @@
 """Run configs: frozen dataclasses, filled from one YAML file and `key=value` overrides.
 
-A misspelt key is an error that names the nearest right one; it never trains on a default.
+A misspelt key is an error that names the nearest right one; it never trains on a default. YAML
+takes 20251123_1530 for a number: where text is wanted, an override stays as it was typed, and a
+number in a file is refused.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -26,17 +28,18 @@ def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()
     Raises UserError for an unreadable file, an unknown key (naming the nearest), a value of the
     wrong type and a value that the dataclass itself refuses.
     """
-    known = list(_dotted_keys(schema))
+    known = _dotted_keys(schema)
     from_file = _read_yaml(Path(path))
-    _refuse_unknown_keys(_flatten(from_file), known, str(path))
+    _refuse_unknown_keys(_flatten(from_file), list(known), str(path))
+    _refuse_numbers_for_text(from_file, known, str(path))
     for override in overrides:
         key, separator, _ = override.partition("=")
         if not separator:
             raise UserError(f"{override!r} is no override; write key=value")
-        _refuse_unknown_keys([key], known, "the command line")
+        _refuse_unknown_keys([key], list(known), "the command line")
     try:
         merged = OmegaConf.merge(
-            OmegaConf.structured(schema), from_file, OmegaConf.from_dotlist(list(overrides))
+            OmegaConf.structured(schema), from_file, _from_dotlist(overrides, known)
         )
         return cast(T, OmegaConf.to_object(merged))
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
@@ -85,26 +88,54 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return cast(dict[str, Any], loaded)
 
 
-def _dotted_keys(schema: type[Any], prefix: str = "") -> list[str]:
+def _from_dotlist(overrides: Sequence[str], types: dict[str, Any]) -> DictConfig:
+    """The overrides, the last one of a key; text as it was typed where text is wanted."""
+    given = OmegaConf.create()
+    for override in overrides:
+        key, _, text = override.partition("=")
+        one = OmegaConf.from_dotlist([override])
+        value = _flatten(cast(dict[str, Any], OmegaConf.to_container(one)))[key]
+        if types[key] is str and _is_number(value):
+            value = text
+        elif isinstance(value, dict):
+            _refuse_numbers_for_text({key: value}, types, "the command line")
+        OmegaConf.update(given, key, value, merge=True)
+    return given
+
+
+def _refuse_numbers_for_text(values: dict[str, Any], types: dict[str, Any], where: str) -> None:
+    for key, value in _flatten(values).items():
+        if types.get(key) is str and _is_number(value):
+            raise UserError(f"{key} in {where} is read as {value!r}, no text; put it in quotes")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _dotted_keys(schema: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> its type."""
     hints = get_type_hints(schema)
-    keys: list[str] = []
+    keys: dict[str, Any] = {}
     for field in fields(schema):
-        keys.append(prefix + field.name)
-        if is_dataclass(hints[field.name]):
-            keys += _dotted_keys(cast(type[Any], hints[field.name]), f"{prefix}{field.name}.")
+        hint = hints[field.name]
+        keys[prefix + field.name] = hint
+        if is_dataclass(hint):
+            keys |= _dotted_keys(cast(type[Any], hint), f"{prefix}{field.name}.")
     return keys
 
 
-def _flatten(values: dict[str, Any], prefix: str = "") -> list[str]:
-    keys: list[str] = []
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> its value, of mappings too."""
+    keys: dict[str, Any] = {}
     for name, value in values.items():
-        keys.append(f"{prefix}{name}")
+        keys[f"{prefix}{name}"] = value
         if isinstance(value, dict):
-            keys += _flatten(value, f"{prefix}{name}.")
+            keys |= _flatten(value, f"{prefix}{name}.")
     return keys
 
 
-def _refuse_unknown_keys(keys: list[str], known: list[str], where: str) -> None:
+def _refuse_unknown_keys(keys: Iterable[str], known: list[str], where: str) -> None:
     for key in keys:
         if key in known:
             continue

@@ -198,11 +198,21 @@ def list_names(url: str) -> list[str]:
 
 
 def file_size(url: str) -> int:
-    """Size in bytes of the file at `url`."""
+    """Size in bytes of the file at `url`. Raises UserError where the store does not state it."""
+    size = stated_size(url)
+    if size is None:
+        raise UserError(f"the server of {url} does not state its size; fetch it first")
+    return size
+
+
+def stated_size(url: str) -> int | None:
+    """Size in bytes of the file at `url`; None where the store does not state it, as web servers
+    do not of what they compress or make on the way."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
         try:
-            return int(fs.size(path))
+            size = fs.size(path)
+            return None if size is None else int(size)
         except FileNotFoundError:
             if not url.startswith(("http://", "https://")):
                 raise

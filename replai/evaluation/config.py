@@ -63,6 +63,15 @@ class LinearConfig:
                 f"learning_rate {self.learning_rate}, batch_size {self.batch_size} and "
                 f"num_epochs {self.num_epochs} must be positive"
             )
+        if not (self.momentum >= 0 and self.weight_decay >= 0):
+            raise ValueError(
+                f"momentum {self.momentum} and weight_decay {self.weight_decay} must not be "
+                "negative"
+            )
+        if not all(0 < share < 1 for share in self.drop_at):
+            raise ValueError(
+                f"drop_at is {list(self.drop_at)}; give shares of the epochs, between 0 and 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

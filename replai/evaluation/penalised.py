@@ -97,7 +97,9 @@ def fit_svm(
     """
 
     def make(strength: float) -> OneVsRestClassifier:
-        one = LinearSVC(C=strength, dual="auto", max_iter=config.max_iterations, random_state=seed)
+        one = LinearSVC(
+            C=strength, dual="auto", max_iter=config.max_iterations, random_state=seed % 2**32
+        )
         return OneVsRestClassifier(one, n_jobs=torch.get_num_threads())
 
     return _fit(make, "SVM", features, num_classes, config, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
 from replai.evaluation.classes import refuse_other_classes
 from replai.evaluation.collect import ALONE
-from replai.evaluation.config import Method, Over, ProbeConfig
+from replai.evaluation.config import Method, Over, ProbeConfig, SoundsConfig
 from replai.evaluation.esc50 import Recording, read_esc50
 from replai.evaluation.evaluate import Outcome, evaluate, unlabelled_tasks
 from replai.evaluation.features import Features, action_features
@@ -40,14 +41,21 @@ class ProbeFeatures:
 
 
 def run_probe(config: ProbeConfig, device: torch.device) -> dict[str, Outcome]:
-    """`read_features` and `probe_features` in one process; raises what they raise."""
-    return probe_features(read_features(config, device), config)
+    """`read_features` and all of `probe_features` in one process; raises what they raise."""
+    *_, outcomes = probe_features(read_features(config, device), config)
+    return outcomes
 
 
-def read_features(config: ProbeConfig, device: torch.device, share: Share = ALONE) -> ProbeFeatures:
+def read_features(
+    config: ProbeConfig,
+    device: torch.device,
+    share: Share = ALONE,
+    agree: Callable[[str], bool] = lambda _: True,
+) -> ProbeFeatures:
     """All that is to be read and encoded, by all ranks; none is needed afterwards but the first.
 
-    Raises UserError for a checkpoint, a dataset, labels or sounds that cannot be used, and for an
+    `agree` tells whether all ranks give it the same facts. Raises UserError for a checkpoint, a
+    dataset, labels or sounds that cannot be used, or are not those of the other ranks, and for an
     `out` that cannot.
     """
     torch.set_num_threads(config.cpu_threads)
@@ -55,22 +63,35 @@ def read_features(config: ProbeConfig, device: torch.device, share: Share = ALON
         storage.write_bytes(storage.join(config.out, CONFIG_NAME), config_yaml(config).encode())
     splits = _opened_actions(config, share) if config.train_root else ()
     recordings = read_esc50(config.sounds.folder) if config.sounds.folder else []
+    if not agree(_facts(splits, recordings)):
+        raise UserError(
+            "ranks have opened other data or labels than each other; they must be the same on all "
+            "nodes"
+        )
     encoders = trained_and_random(config)
+    if recordings:
+        _refuse_short_sounds(config.sounds, encoders[TRAINED])
     quarantine = _fresh_quarantine(config.out, share.rank)
     actions = tuple(_read(encoders, one, config, device, share, quarantine) for one in splits)
     sounds = _heard(encoders, recordings, config, device, share, quarantine)
     return ProbeFeatures(actions, sounds)
 
 
-def probe_features(features: ProbeFeatures, config: ProbeConfig) -> dict[str, Outcome]:
+def probe_features(features: ProbeFeatures, config: ProbeConfig) -> Iterator[dict[str, Outcome]]:
     """`trained` and `random` under the first classifier, then `trained (svm)` … under others.
 
-    May take hours. Raises UserError for labels that a classifier cannot be fitted on.
+    Yields all that is found so far after each classifier, as it may take hours, and the next may
+    raise UserError: for labels that it cannot be fitted on.
     """
-    outcomes = _probe_actions(features.actions, config) if features.actions else {}
-    found = _probe_sounds(features.sounds, config)
-    both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
-    return {**outcomes, **both}
+    outcomes: dict[str, Outcome] = {}
+    if features.actions:
+        for found in _probe_actions(features.actions, config):
+            outcomes = {**outcomes, **found}
+            yield outcomes
+    if features.sounds:
+        found = _probe_sounds(features.sounds, config)
+        both = {name: outcomes.get(name, Outcome()).and_also(of) for name, of in found.items()}
+        yield {**outcomes, **both}
 
 
 def trained_and_random(config: ProbeConfig) -> dict[str, Encoders]:
@@ -102,6 +123,16 @@ def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, Da
     if says and over is not Over.action and len(set(groups.tolist())) == 1:
         print(f"the actions of {test.root} are of one {over.value}: no intervals", flush=True)
     return train, test
+
+
+def _facts(splits: Sequence[DatasetIndex], recordings: Sequence[Recording]) -> str:
+    """What must be the same on all ranks, as each reads a part of it."""
+    told = [
+        (one.header.dataset_hash, one.header.verbs, one.header.nouns,
+         one.column("num_actions").tolist())
+        for one in splits
+    ]  # fmt: skip
+    return repr((told, recordings))
 
 
 def _labelled(root: str, annotations: str, says: bool) -> DatasetIndex:
@@ -157,7 +188,8 @@ def _say_left_out(
 
 def _probe_actions(
     splits: tuple[dict[str, Features], ...], config: ProbeConfig
-) -> dict[str, Outcome]:
+) -> Iterator[dict[str, Outcome]]:
+    """Both encoders' outcomes, a classifier at a time."""
     train, test = splits
     for why in unlabelled_tasks(train[TRAINED], test[TRAINED]).values():
         print(f"{why}: no figures of them", flush=True)
@@ -171,13 +203,13 @@ def _probe_actions(
         "crop_pixels": config.crop.size_pixels,
         "short_side_pixels": config.crop.min_short_side,
     }
-    return {
-        row_name(name, method, config.classifiers): evaluate(
-            train[name], test[name], method, config, config.seed
-        ).told(told)
-        for method in config.classifiers
-        for name in train
-    }
+    for method in config.classifiers:
+        yield {
+            row_name(name, method, config.classifiers): evaluate(
+                train[name], test[name], method, config, config.seed
+            ).told(told)
+            for name in train
+        }
 
 
 def _probe_sounds(features: dict[str, Features], config: ProbeConfig) -> dict[str, Outcome]:
@@ -199,6 +231,16 @@ def _fresh_quarantine(out: str, rank: int) -> Path | None:
     path = storage.local_path(out) / name
     path.unlink(missing_ok=True)
     return path
+
+
+def _refuse_short_sounds(config: SoundsConfig, encoders: Encoders) -> None:
+    log_mel = encoders.config.log_mel
+    num_samples = round(config.clip_seconds * log_mel.sample_rate_hz)
+    if num_samples < log_mel.n_fft:
+        raise UserError(
+            f"sounds.clip_seconds is {config.clip_seconds}: {num_samples} samples, fewer than one "
+            f"window of the spectrogram, {log_mel.n_fft}"
+        )
 
 
 def _refuse_shared_videos(train: DatasetIndex, test: DatasetIndex) -> None:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ CURVE_PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("moments a second", ("moments_per_second",)),
     ("share of time waiting for data", ("wait_share",)),
 )
+
+
+PLAIN_TEXT = rc_context({"text.parse_math": False})
+"""Of pictures with names of videos and classes in them: two `$` in one are no formula."""
 
 
 def png(figure: Figure) -> bytes:
@@ -61,6 +66,7 @@ def _curve(axes: Axes, rows: Sequence[dict[str, float]], name: str) -> None:
         )
 
 
+@PLAIN_TEXT
 def moment_strip(
     before: NDArray[np.uint8], after: NDArray[np.uint8], log_mel: NDArray[np.float32], title: str
 ) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from replai.report.plots import RANDOM, TRAINED, png
+from replai.report.plots import PLAIN_TEXT, RANDOM, TRAINED, png
 
 Fields = Mapping[str, Any]
 """An outcome as it stands in probe.json."""
@@ -93,6 +93,7 @@ def _mark(axes: Axes, place: float, value: float, interval: Sequence[float] | No
     axes.text(place, max(value, high) + 1.5, f"{value:.1f}", ha="center", fontsize=8)
 
 
+@PLAIN_TEXT
 def class_dots(result: Result) -> bytes:
     """Top-1 accuracy on each class: a panel a task, a line a class, the most frequent on top."""
     first, *_ = result.values()

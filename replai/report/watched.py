@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from replai.report.plots import RANDOM, TRAINED, png
+from replai.report.plots import PLAIN_TEXT, RANDOM, TRAINED, png
 from replai.training.examples import Examples
 
 NUM_SHOWN = 6
@@ -33,6 +33,7 @@ def nearest(similarities: Sequence[float], count: int) -> list[int]:
     return order
 
 
+@PLAIN_TEXT
 def epoch_picture(examples: Examples, row: dict[str, Any]) -> bytes:
     """PNG: a line a moment with its frames, its sound, p_fwd and p_bwd, and the nearest sounds.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from replai.core import storage
 from replai.core.mixture import WeightedRoot
 from replai.models import EncodersConfig
 from replai.models.jitter import JitterConfig
@@ -66,6 +68,11 @@ class RunConfig:
     cpu_threads: int = 1
     """Threads of torch in each rank where there is no GPU."""
 
+    @property
+    def folder(self) -> Path:
+        """`out` as all of the run's files are below it: `~` is home."""
+        return storage.local_path(self.out)
+
     def __post_init__(self) -> None:
         # Here, as OmegaConf also makes a DataConfig of defaults alone, which names no dataset.
         if bool(self.data.root) == bool(self.data.mix):
@@ -82,7 +89,7 @@ class RunConfig:
             raise ValueError(
                 f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"
             )
-        if "://" in self.out:
+        if "://" in self.out or "::" in self.out or self.out.startswith("pipe:"):
             raise ValueError(f"out is {self.out}; a run's folder is a path, not a URL")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must not be negative")

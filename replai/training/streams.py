@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from replai.core.index import DatasetIndex, open_index
 from replai.core.mixture import open_mixture
 from replai.stream.loader import AVStream, Share
@@ -26,6 +24,11 @@ class HeldOutStreams:
         self._config, self._views, self._ranks = config, views, ranks
         self._index = open_index(config.data.validation_root)
         self()
+
+    @property
+    def dataset_hash(self) -> str:
+        """Of the held-out data."""
+        return self._index.header.dataset_hash
 
     def __call__(self) -> AVStream:
         """The moments once, as they are stored."""
@@ -56,5 +59,5 @@ def _stream(
         augment=augment,
         share=Share(rank=ranks.rank, world_size=ranks.world_size),
         config=config.data.stream,
-        quarantine_path=Path(config.out) / f"{quarantine}-rank{ranks.rank}.jsonl",
+        quarantine_path=config.folder / f"{quarantine}-rank{ranks.rank}.jsonl",
     )

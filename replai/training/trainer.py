@@ -20,6 +20,7 @@ from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
 from replai.stream.plan import StreamState
+from replai.training.claim import claimed
 from replai.training.compute import refuse_single_moments, refuse_uneven_parts
 from replai.training.config import RunConfig
 from replai.training.examples import write_moments, write_row
@@ -83,13 +84,13 @@ class Trainer:
 
     @property
     def _checkpoint_path(self) -> Path:
-        return Path(self.config.out) / CHECKPOINT_NAME
+        return self.config.folder / CHECKPOINT_NAME
 
     def train(self) -> None:
         """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.stop.listening())
-            self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
+            self.log = self._opened_log(stack) if self.ranks.is_first else None
             self.pace, self.started = Pace(), time.perf_counter()
             with self._saved_where_data_breaks_off():
                 self._make_steps()
@@ -106,7 +107,7 @@ class Trainer:
                 self._record_samples(placed.batch)
             if self._due(self.config.log_every_steps):
                 self._report(output, norm, placed.batch.epoch)
-            if self._epoch_ended() and self._validates(placed.batch.epoch):
+            if self.held_out and self._validates(placed.batch.epoch):
                 self._report_validation(placed.batch.epoch)
             if self._due(self.config.checkpoint_every_steps):
                 self.save()
@@ -147,7 +148,7 @@ class Trainer:
         assert self.held_out, "asked for where there is held-out data"
         found = held_out(self.stepper, Feed(self.ranks.device)(self.held_out()))
         if self.ranks.is_first:
-            directory = Path(self.config.out)
+            directory = self.config.folder
             write_moments(directory, found.first, self.learner.encoders)
             write_row(directory, self.step, epoch + 1, found.moments)
         return {f"held_out/{k}": value for k, value in self.ranks.mean(found.means).items()}
@@ -181,27 +182,33 @@ class Trainer:
         refuse_other_version(self.learner.state_dict(), own_tensors(saved), str(path))
         self.stepper.load(saved)
         if self.ranks.is_first:
-            print(f"continuing from {path} at step {self.step}/{self.num_steps}", flush=True)
+            named = f"{self.config.out}/{CHECKPOINT_NAME}"
+            print(f"continuing from {named} at step {self.step}/{self.num_steps}", flush=True)
 
     def _refuse_parted_ranks(self) -> None:
         """Ranks that begin elsewhere, or in other data, would repeat samples and miss others."""
-        state = self.stream.state
-        if not self.ranks.agree(f"{state} {self.num_steps}"):
+        state, held_out = self.stream.state, self.held_out.dataset_hash if self.held_out else ""
+        if not self.ranks.agree(f"{state} {self.num_steps} {held_out}"):
+            watched = f", watched on the dataset {held_out[:12]}" if held_out else ""
             raise UserError(
                 f"rank {self.ranks.rank} begins at step {self.step} of {self.num_steps}, in the "
-                f"dataset {state.dataset_hash[:12]}, another rank elsewhere; data and out must be "
-                "the same on all nodes"
+                f"dataset {state.dataset_hash[:12]}{watched}, another rank elsewhere; data and out "
+                "must be the same on all nodes"
             )
 
     def _record_samples(self, batch: AVBatch) -> None:
         row = {"step": self.step, "positions": batch.positions.tolist(), "keys": batch.keys}
-        with (Path(self.config.out) / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
+        with (self.config.folder / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def _opened_log(self) -> MetricsLog:
-        directory = Path(self.config.out)
+    def _opened_log(self, stack: contextlib.ExitStack) -> MetricsLog:
+        """The run's log, in its folder, which is held for this process alone."""
+        directory = self.config.folder
         with storage.naming_store_errors(self.config.out):
-            log = MetricsLog(directory, self.step)
+            stack.enter_context(claimed(directory))
+            for left in directory.glob(f".{CHECKPOINT_NAME}.*.tmp"):  # by one that was killed
+                left.unlink(missing_ok=True)
+            log = stack.enter_context(MetricsLog(directory, self.step))
             (directory / CONFIG_NAME).write_text(config_yaml(self.config))
         return log
 
@@ -258,13 +265,11 @@ class Trainer:
     def _due(self, every_steps: int) -> bool:
         return self.step % every_steps == 0
 
-    def _epoch_ended(self) -> bool:
-        return self.step % self.stream.batches_per_epoch == 0
-
     def _validates(self, epoch: int) -> bool:
-        last = epoch + 1 == self.config.num_epochs
-        due = (epoch + 1) % self.config.validate_every_epochs == 0
-        return self.held_out is not None and (due or last)
+        """After every so many epochs, and after the last step, wherever in an epoch that is."""
+        ended = self.step % self.stream.batches_per_epoch == 0
+        due = ended and (epoch + 1) % self.config.validate_every_epochs == 0
+        return due or self.step == self.num_steps
 
     def _told_to_stop(self) -> bool:
         """Whether any rank was told to stop; all ranks stop after the same step.

@@ -122,3 +122,38 @@ def test_round_trips(path: Path) -> None:
         config_from_dict(Outer, {**plain, "newer": 1}, "x.pt")
     path.write_text(config_yaml(config))
     assert load_config(Outer, path) == config
+
+
+@pytest.mark.parametrize(
+    "text", ["20251123_1530", "007", "1e3", "12:30", "true", "2025-11-23", "a: b", "'quoted'"]
+)
+def test_text_on_the_command_line_is_taken_as_it_is_typed(path: Path, text: str) -> None:
+    """YAML takes the first four for numbers, and `runs/20251123_1530` for none."""
+    path.write_text("")
+    expected = {"a: b": None, "'quoted'": "quoted"}.get(text, text)
+    if expected is None:  # a mapping: no text in any reading
+        with pytest.raises(UserError, match="out"):
+            load_config(Outer, path, [f"out={text}"])
+    else:
+        assert load_config(Outer, path, [f"out={text}", "steps=0x10"]) == Outer(
+            out=expected, steps=16
+        )
+
+
+@pytest.mark.parametrize("text", ["20251123_1530", "007", "12:30", "yes"])
+def test_a_number_for_text_in_a_file_is_refused(path: Path, text: str) -> None:
+    path.write_text(f"out: {text}")
+    with pytest.raises(UserError, match=r"out in .*run\.yaml is read as .*put it in quotes"):
+        load_config(Outer, path)
+    path.write_text(f"out: '{text}'")
+    assert load_config(Outer, path).out == text
+
+
+def test_the_last_override_of_a_key_wins_whatever_is_read_as_a_number(path: Path) -> None:
+    path.write_text("")
+    for texts in (["x", "5"], ["5", "x"], ["5", "6"], ["007", "12:30"]):
+        overrides = [f"out={text}" for text in texts]
+        assert load_config(Outer, path, overrides).out == texts[-1]
+    assert load_config(Outer, path, ["out=runs/${steps}", "steps=4"]).out == "runs/4"
+    both = load_config(Outer, path, ["out=x", "optim={learning_rate: 1}", "optim.drop_at=[0.5]"])
+    assert both.optim == Inner(learning_rate=1.0, drop_at=(0.5,))

@@ -2,7 +2,7 @@ import errno
 import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -204,6 +204,38 @@ def test_a_web_server_is_taken_at_its_word(status: int, told: str) -> None:
             with pytest.raises(UserError, match=told) as caught:
                 ask(url)
             assert isinstance(caught.value, NotFoundError) == (status == 404)
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_states_no_size_is_read_to_its_end() -> None:
+    """As of what is compressed, or made on the way."""
+
+    class Chunked(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"5\r\nhello\r\n0\r\n\r\n")
+
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chunked) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/checkpoint.pt"
+        assert storage.stated_size(url) is None
+        with storage.open_input(url) as file:
+            assert file.read() == b"hello"
+        with pytest.raises(UserError, match="does not state its size"):
+            storage.file_size(url)
         server.shutdown()
         thread.join()
 

@@ -1,5 +1,7 @@
 from dataclasses import replace
+from typing import Any
 
+import pytest
 import torch
 
 from replai.evaluation.config import LinearConfig
@@ -62,3 +64,17 @@ def test_the_softmax_of_the_views_is_averaged() -> None:
     torch.testing.assert_close(verbs, sum(of_each) / 5)
     single = replace(test, values=test.values[:, :1])
     assert top1(heads, test) > top1(heads, single) + 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"drop_at": (18, 24)}, r"drop_at is \[18, 24\]; give shares of the epochs"),
+        ({"weight_decay": -1e-4}, "must not be negative"),
+        ({"momentum": -0.9}, "must not be negative"),
+        ({"learning_rate": 0.0}, "must be positive"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        LinearConfig(**wrong)

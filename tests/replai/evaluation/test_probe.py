@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -255,7 +256,8 @@ def test_a_task_without_labels_is_told_once(capsys: pytest.CaptureFixture[str]) 
     wanted = replace(
         config(Path("a"), Path("b"), Path("out")), classifiers=[Method.sgd, Method.logistic]
     )
-    result = probe_features(ProbeFeatures(splits, {}), wanted)
+    first, result = probe_features(ProbeFeatures(splits, {}), wanted)
+    assert list(first) == ["trained", "random"], "found before the next classifier begins"
     assert "noun_top1" not in result["random (logistic)"].figures
     told = "no item of the test split has a class of the nouns: no figures of them\n"
     assert capsys.readouterr().out == told
@@ -281,8 +283,53 @@ def test_all_is_read_before_anything_is_fitted(
     ):  # fmt: skip
         features = read_features(wanted, CPU)
         assert done == ["read_esc50", *["action_features"] * 2, "sound_features"]
-        probe_features(features, wanted)
+        list(probe_features(features, wanted))
     assert done[4:] == ["evaluate", "evaluate_folds"]
+
+
+def test_what_is_found_is_there_when_a_later_classifier_fails(tmp_path: Path) -> None:
+    """Its training split has one video: none to choose C on. The seed is one of `date`."""
+    train = replace(separable(40, 0), origins=np.array(["P01_1"] * 40))
+    splits = tuple(
+        {name: one for name in ("trained", "random")} for one in (train, separable(40, 1))
+    )
+    wanted = replace(
+        config(Path("a"), Path("b"), tmp_path), classifiers=[Method.sgd, Method.svm],
+        seed=202511231530,
+    )  # fmt: skip
+    found = probe_features(ProbeFeatures(splits, {}), wanted)
+    assert list(next(found)) == ["trained", "random"]
+    with pytest.raises(UserError, match="hold"):
+        next(found)
+    alone = replace(wanted, classifiers=[Method.svm])
+    splits = tuple({"trained": one} for one in (separable(40, 0), separable(40, 1)))
+    assert next(probe_features(ProbeFeatures(splits, {}), alone))["trained"].figures
+
+
+def test_ranks_that_open_other_labels_are_refused(
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    said: list[str] = []
+    for test in (other_root, small_root):
+        wanted = config(small_root, test, tmp_path, checkpoint)
+        with (
+            mock.patch.object(probe, "_refuse_shared_videos"),
+            pytest.raises(UserError, match="ranks have opened other data or labels"),
+        ):
+            read_features(wanted, CPU, agree=lambda facts: bool(said.append(facts)))
+    assert len({*said}) == 2
+
+
+def test_sounds_shorter_than_a_spectrogram_are_refused_before_anything_is_read(
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    sounds = SoundsConfig(folder="ESC-50", clip_seconds=0.02)
+    wanted = replace(config(small_root, other_root, tmp_path, checkpoint), sounds=sounds)
+    with (
+        mock.patch.object(probe, "read_esc50", lambda _: ["a recording"]),
+        pytest.raises(UserError, match=r"sounds.clip_seconds is 0.02: 320 samples, fewer than"),
+    ):
+        read_features(wanted, CPU)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle"])

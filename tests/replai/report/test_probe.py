@@ -58,6 +58,13 @@ def test_a_probe_of_before_intervals_is_still_shown() -> None:
     assert class_dots(old)
 
 
+def test_names_of_classes_are_no_formulas() -> None:
+    named = outcome(2, verb_top1=61.25)
+    named["classes"] = {"verb": [{"class_id": 0, "name": "count $ and #$", "num_train": 1,
+                                  "num_test": 3, "top1": 10.0}]}  # fmt: skip
+    assert class_dots({"trained": named}).startswith(b"\x89PNG")
+
+
 def test_of_many_classes_the_most_frequent_are_shown() -> None:
     results = [{"trained": outcome(count)} for count in (MOST_CLASSES, 4 * MOST_CLASSES)]
     heights = [Image.open(io.BytesIO(class_dots(one))).size[1] for one in results]

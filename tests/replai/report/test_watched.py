@@ -35,7 +35,7 @@ def examples(*rows: dict[str, Any]) -> Examples:
     return Examples(
         clips={"video_before": clip, "video_after": clip},
         sounds=np.zeros((2, 10, 12), np.float32),
-        titles=["one, 1.00 s", "two, 2.00 s"],
+        titles=["one, 1.00 s", "US$_$, 2.00 s"],
         rows=list(rows),
     )
 

@@ -21,6 +21,7 @@ from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
 from replai.stream.loader import StreamConfig
 from replai.stream.quarantine import BadSampleConfig
+from replai.training.claim import claimed
 from replai.training.config import DataConfig, RunConfig
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
@@ -124,7 +125,9 @@ def test_ranks_that_see_other_data_or_no_checkpoint_are_refused(
         crop=config.data.crop, stream=config.data.stream,
     )  # fmt: skip
     Trainer(replace(config, data=twice, out=str(tmp_path / "other data")), ALONE)
-    assert len({*said}) == len(said) == 3
+    held_out = replace(config.data, validation_root=str(copy))
+    Trainer(replace(config, data=held_out, out=str(tmp_path / "watched")), ALONE)
+    assert len({*said}) == len(said) == 4
     monkeypatch.setattr(Ranks, "agree", lambda *_: False)
     with pytest.raises(
         UserError, match=r"rank 0 begins at step 1 of 1, in the dataset .*all nodes"
@@ -141,6 +144,47 @@ def test_max_steps_end_a_run_in_mid_epoch(small_root: Path, tmp_path: Path) -> N
     again = Trainer(config, ALONE)
     again.train()
     assert again.step == 2
+
+
+def test_held_out_data_is_looked_at_after_the_last_step_of_a_part_of_an_epoch(
+    small_root: Path, tmp_path: Path
+) -> None:
+    config = tiny_run(small_root, tmp_path, max_steps=2)
+    config = replace(config, data=replace(config.data, validation_root=str(small_root)))
+    Trainer(config, ALONE).train()
+    rows = read_metrics(tmp_path / METRICS_NAME)
+    assert [row["step"] for row in rows if "held_out/avc" in row] == [2]
+
+
+def test_home_is_a_folder_of_its_own(
+    small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    config = replace(tiny_run(small_root, tmp_path, max_steps=2), out="~/runs/first")
+    Trainer(config, ALONE).train()
+    names = {path.name for path in (tmp_path / "home" / "runs" / "first").iterdir()}
+    assert {CHECKPOINT_NAME, METRICS_NAME, "config.yaml"} <= names
+    assert Trainer(config, ALONE).step == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/run", "runs/a::b", "pipe:cat"])
+def test_a_folder_of_a_run_is_a_path(small_root: Path, tmp_path: Path, out: str) -> None:
+    with pytest.raises(ValueError, match="a run's folder is a path"):
+        replace(tiny_run(small_root, tmp_path), out=out)
+
+
+def test_two_runs_in_one_folder_are_refused(small_root: Path, tmp_path: Path) -> None:
+    config = tiny_run(small_root, tmp_path, max_steps=1)
+    left = tmp_path / f".{CHECKPOINT_NAME}.12345678.tmp"
+    left.write_bytes(b"half a checkpoint")
+    with claimed(tmp_path), pytest.raises(UserError, match=rf"process {os.getpid()} on .*out"):
+        Trainer(config, ALONE).train()
+    assert not (tmp_path / METRICS_NAME).exists()
+    assert left.exists()
+    Trainer(config, ALONE).train()
+    assert not left.exists()
 
 
 def test_jitter_changes_colours_and_nothing_else(small_root: Path, tmp_path: Path) -> None:
