@@ -6,8 +6,10 @@ import csv
 import difflib
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeVar
 
 from replai.core import storage
@@ -16,6 +18,8 @@ from replai.core.record import LARGEST_WHOLE
 
 _LOOKED_AT_BYTES = 4096
 """At a file's beginning: a video, say, is told before all of it is read."""
+_LINE_BREAK = re.compile("[\r\n]")
+_QUOTES = "a quote that is not closed, or one too many?"
 
 T = TypeVar("T")
 
@@ -57,24 +61,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: its columns and what reads its rows."""
+    """A CSV file: its columns and its rows: (line, fields)."""
 
     url: str
     columns: tuple[str, ...]
-    reader: csv.DictReader[str]
+    rows: Iterator[tuple[int, list[str]]]
 
     def __iter__(self) -> Iterator[Row]:
-        try:
-            for fields in self.reader:
-                more = fields.pop(None, ())
-                if any(more):
-                    raise UserError(
-                        f"{self.url} line {self.reader.line_num}: {len(fields) + len(more)} fields "
-                        f"for {len(fields)} columns; put a text that has commas in quotes"
-                    )
-                yield Row(self.reader.line_num, dict(fields))
-        except csv.Error as error:
-            raise UserError(f"{self.url} line {self.reader.line_num}: {error}") from None
+        for line, fields in self.rows:
+            if any(fields[len(self.columns) :]):
+                raise UserError(
+                    f"{self.url} line {line}: {len(fields)} fields for {len(self.columns)} "
+                    "columns; put a text that has commas in quotes"
+                )
+            if fields:
+                yield Row(line, dict(zip_longest(self.columns, fields[: len(self.columns)])))
 
     def read(self, parse: Callable[[Row], T]) -> list[T]:
         """`parse` of every row. What it refuses by ValueError is a UserError with file and line."""
@@ -110,11 +111,29 @@ def open_table(url: str) -> Table:
         if b"\0" in file.read(_LOOKED_AT_BYTES):
             raise UserError(f"{url} is no CSV of UTF-8 text: it has zero bytes")
     text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    try:
-        return Table(url, tuple(reader.fieldnames or ()), reader)
-    except csv.Error as error:
-        raise UserError(f"{url} line 1: no CSV: {error}") from None
+    rows = _rows(url, text)
+    _, columns = next(rows, (1, []))
+    return Table(url, tuple(columns), rows)
+
+
+def _rows(url: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """(first line, fields) of each row; of an empty line no fields.
+
+    Raises UserError for a field that holds a line break: where a quote is not closed, all rows up
+    to the next one would be its text.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(f"{url} line {line}: {error}; {_QUOTES}") from None
+        if any(map(_LINE_BREAK.search, fields)):
+            raise UserError(f"{url} line {line}: a field holds a line break; {_QUOTES}")
+        yield line, fields
 
 
 def finite(text: str) -> float:

@@ -69,6 +69,42 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: str, reason: s
         read(path, f"{PLAIN}\na,0,1,open,door\n{row}\na,5,6,open,door\n")
 
 
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (
+            ['a,1,2,cut,"6 inch board', "a,3,4,open,door", 'a,5,6,cut,8" board'],
+            "',' expected after",
+        ),
+        (['a,1,2,cut,"6 inch board', "a,3,4,open,door", 'a,5,6,cut,"board"'], "',' expected after"),
+        (
+            ['a,1,2,cut,"6 inch board', "a,3,4,open,door", 'a,5,6,cut,board"'],
+            "a field holds a line",
+        ),
+        (['a,1,2,cut,"6 inch board', "a,3,4,open,door"], "unexpected end of data"),
+        (['a,1,2,cut,"6" board'], "',' expected after"),
+        (['a,1,2,cut,"board'], "unexpected end of data"),
+        (['a,1,2,cut,"two', 'lines"'], "a field holds a line break"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_stray_quote_swallows_no_rows(
+    tmp_path: Path, rows: list[str], reason: str, end: str
+) -> None:
+    path, joint = tmp_path / "plain.csv", end or "\n"
+    text = joint.join([PLAIN, "a,0,1,open,door", "", *rows]) + end
+    with pytest.raises(UserError, match=rf"^{path} line 4: {reason}.*; a quote that is not closed"):
+        read(path, text)
+
+
+def test_quotes_that_are_closed_or_in_a_text_are_legal(tmp_path: Path) -> None:
+    nouns = ("board, wooden", '6" board', "['a', 'b']", 'the "big" one')
+    fields = (nouns[0].join('""'), nouns[1], nouns[2].join('""'), '"the ""big"" one"')
+    rows = "".join(f"a,{n},{n + 1},open,{field}\n" for n, field in enumerate(fields))
+    found = read(tmp_path / "plain.csv", f"{PLAIN}\n{rows}")
+    assert tuple(label.action.noun for label in found.labels) == nouns
+
+
 @pytest.mark.parametrize("row", ["a,2,2,open,door", "a,3,2,open,door", "a,-1,2,open,door"])
 def test_what_can_be_read_is_read(tmp_path: Path, row: str) -> None:
     """What is wrong with it is for the check to say."""
