@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from replai.core.annotations.findings import CheckedAnnotations, Finding, Kind
 from replai.core.annotations.labels import Annotations, Classes, Label
+from replai.core.annotations.spelling import capitals
 from replai.core.record import Action
 from replai.core.timeline import Span
 from replai.core.video_ids import plain_id
@@ -33,6 +34,7 @@ def check(
     near = {plain_id(source_id): source_id for source_id in source_ids}
     findings: list[Finding] = []
     placed: dict[str, list[Placed]] = {}
+    packed: list[Label] = []
     for label in annotations.labels:
         source_id = _source_of(label, source_ids)
         video = Span(0.0, max(0.0, durations.get(source_id, math.inf)))
@@ -43,6 +45,8 @@ def check(
         findings += _marks(label, action, video, annotations)
         fitted = _with_known_classes(action.cut(video), annotations)
         placed.setdefault(source_id, []).append((fitted, label))
+        packed.append(label)
+    findings += _capitals(packed, annotations)
     for found in placed.values():
         found.sort(key=lambda one: (one[0].start_seconds, one[0].stop_seconds))
         findings += _overlaps(found)
@@ -107,6 +111,24 @@ def _with_known_classes(action: Action, annotations: Annotations) -> Action:
         verb_class=known(action.verb_class, annotations.verbs),
         noun_class=known(action.noun_class, annotations.nouns),
     )
+
+
+def _capitals(labels: Sequence[Label], annotations: Annotations) -> Iterator[Finding]:
+    """A finding for each action whose name, which alone makes its class, differs from an earlier
+    one by capitals."""
+    verbs = capitals(one.action.verb for one in labels) if annotations.verbs.by_name else {}
+    nouns = capitals(one.action.noun for one in labels) if annotations.nouns.by_name else {}
+    for label in labels:
+        said = [
+            f"{what} {name!r}, earlier {earlier[name]!r}"
+            for what, name, earlier in (
+                ("verb", label.action.verb, verbs),
+                ("noun", label.action.noun, nouns),
+            )
+            if name in earlier
+        ]
+        if said:
+            yield Finding(Kind.capitals, label, ", ".join(said))
 
 
 def _overlaps(placed: Sequence[Placed]) -> Iterator[Finding]:

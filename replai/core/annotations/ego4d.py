@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from replai.core.annotations.companion import companion
 from replai.core.annotations.json_items import json_items
 from replai.core.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
+from replai.core.annotations.spelling import one_spelling
 from replai.core.annotations.tables import finite
 from replai.core.errors import UserError
 from replai.core.record import Action
@@ -111,7 +112,7 @@ def _main_action(fields: Json, fps: float) -> Action:
     return Action(
         start_seconds=_number(fields, "start_sec"),
         stop_seconds=_number(fields, "end_sec"),
-        verb=_text(fields["structured_verb"] or fields.get("freeform_verb") or ""),
+        verb=_name(fields["structured_verb"] or fields.get("freeform_verb") or ""),
         noun=_noun(fields["frames"] or ()),
         verb_class=-1,
         noun_class=-1,
@@ -131,6 +132,10 @@ def _text(value: object) -> str:
     return str(value).encode(errors="replace").decode()
 
 
+def _name(value: object) -> str:
+    return one_spelling(_text(value))
+
+
 def _number(fields: Json, name: str) -> float:
     try:
         return finite(fields[name])
@@ -144,7 +149,7 @@ def _noun(frames: Sequence[Json]) -> str:
     for frame in sorted(frames, key=lambda f: order.get(f["frame_type"], len(order))):
         for box in frame["boxes"] or ():
             if box["object_type"] == "object_of_change" and box["structured_noun"]:
-                return _text(box["structured_noun"])
+                return _name(box["structured_noun"])
     return ""
 
 
@@ -166,8 +171,8 @@ def _anticipation_labels(action: Json, source: str) -> Iterator[Label]:
         action=Action(
             start_seconds=_number(action, "action_clip_start_sec") + shift,
             stop_seconds=_number(action, "action_clip_end_sec") + shift,
-            verb=_text(action["verb"]),
-            noun=_text(action["noun"]),
+            verb=_name(action["verb"]),
+            noun=_name(action["noun"]),
             verb_class=int(_number(action, "verb_label")),
             noun_class=int(_number(action, "noun_label")),
         ),
@@ -179,7 +184,7 @@ def _taxonomy(url: str) -> tuple[Classes, Classes]:
     names: dict[str, list[str]] = {"verbs": [], "nouns": []}
     for key, name, _ in json_items(url):
         if key in names:
-            names[key].append(_text(name))
+            names[key].append(_name(name))
     if not all(names.values()):
         raise UserError(f"{url} has no lists `verbs` and `nouns`")
     verbs, nouns = (

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from replai.core.annotations.companion import companion
 from replai.core.annotations.labels import Annotations, Classes, Label, file_name
+from replai.core.annotations.spelling import one_spelling
 from replai.core.annotations.tables import Row, Table, finite, open_table
 from replai.core.record import Action
 from replai.core.video_ids import normal_id
@@ -70,8 +71,8 @@ def _label(row: Row, source: str) -> Label:
         action=Action(
             start_seconds=parse_timestamp(row.text("start_timestamp")),
             stop_seconds=parse_timestamp(row.text("stop_timestamp")),
-            verb=row.text("verb"),
-            noun=row.text("noun"),
+            verb=row.label("verb"),
+            noun=row.label("noun"),
             verb_class=row.whole("verb_class"),
             noun_class=row.whole("noun_class"),
         ),
@@ -81,7 +82,7 @@ def _label(row: Row, source: str) -> Label:
 def _classes(url: str) -> Classes:
     table = open_table(url)
     table.require(CLASS_COLUMNS)
-    named = table.read(lambda row: (row.whole("id"), row.name("key")))
+    named = table.read(lambda row: (row.whole("id"), one_spelling(row.name("key"))))
     return Classes(dict(named), file_name(url), closed=True)
 
 

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     outside = "outside their video: left out"
     cut = "reaching past an end of their video: cut there"
     unknown_class = "of an unknown class: packed without its id"
+    capitals = "of a class that an earlier one's name differs from by capitals alone: packed"
     overlapping = "overlapping an earlier one: packed"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from replai.core.errors import UserError
 
 BLOCK_CHARACTERS = 1 << 24
 SPACE = " \t\r\n"
+NO_UTF8 = re.compile("[\udc80-\udcff]")  # what the decoder makes of such bytes
 BEHIND_A_VALUE = frozenset(SPACE + ",:]}")
 
 
@@ -22,7 +24,7 @@ def json_items(url: str, block: int = BLOCK_CHARACTERS) -> Iterator[tuple[str, A
     names file and line where the text is no JSON object.
     """
     with storage.reading(url) as file:
-        text = _Text(io.TextIOWrapper(file, "utf-8-sig", errors="replace"), block)
+        text = _Text(io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape"), block)
         try:
             yield from _members(text)
         except (ValueError, RecursionError) as error:
@@ -98,10 +100,16 @@ class _Text:
             block = max(block, len(self._waiting) - self._at)
 
     def _grow(self, size: int) -> bool:
-        """Reads `size` characters more; False, and nothing changed, at the end of the file."""
+        """Reads `size` characters more; False, and nothing changed, at the end of the file.
+
+        Raises ValueError, at its line, for a byte that is no UTF-8.
+        """
         more = self._file.read(size)
         if more:
             self._waiting, self._at = self._waiting[self._at :] + more, 0
+        if not more.isascii() and NO_UTF8.search(more):
+            self._skip(len(self._waiting) - len(NO_UTF8.split(more, maxsplit=1)[1]))
+            raise ValueError("bytes that are no UTF-8; save it as UTF-8")
         return bool(more)
 
     def _skip(self, to: int) -> None:

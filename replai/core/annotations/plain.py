@@ -39,8 +39,8 @@ def _label(row: Row, source: str) -> Label:
         action=Action(
             start_seconds=row.seconds("start_seconds"),
             stop_seconds=row.seconds("stop_seconds"),
-            verb=row.text("verb"),
-            noun=row.text("noun"),
+            verb=row.label("verb"),
+            noun=row.label("noun"),
             verb_class=_class(row, "verb_class"),
             noun_class=_class(row, "noun_class"),
         ),

@@ -13,6 +13,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from replai.core import storage
+from replai.core.annotations.spelling import one_spelling
 from replai.core.errors import UserError
 from replai.core.record import LARGEST_WHOLE
 
@@ -43,6 +44,10 @@ class Row:
         if not self.text(column).strip():
             raise ValueError(f"a field is missing: {column} is empty")
         return self.text(column).strip()
+
+    def label(self, column: str) -> str:
+        """The field as `one_spelling` has it. Raises ValueError if the row ends before it."""
+        return one_spelling(self.text(column))
 
     def seconds(self, column: str) -> float:
         """The field as a finite number. Raises ValueError."""
@@ -110,10 +115,19 @@ def open_table(url: str) -> Table:
     with storage.reading(url) as file:
         if b"\0" in file.read(_LOOKED_AT_BYTES):
             raise UserError(f"{url} is no CSV of UTF-8 text: it has zero bytes")
-    text = storage.read_bytes(url).decode("utf-8-sig", errors="replace")
-    rows = _rows(url, text)
+    rows = _rows(url, _text(url))
     _, columns = next(rows, (1, []))
     return Table(url, tuple(columns), rows)
+
+
+def _text(url: str) -> str:
+    """The file at `url`. Raises UserError that names the first line whose bytes are no UTF-8."""
+    data = storage.read_bytes(url)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{url} line {line}: bytes that are no UTF-8; save it as UTF-8") from None
 
 
 def _rows(url: str, text: str) -> Iterator[tuple[int, list[str]]]:

@@ -51,7 +51,7 @@ def test_the_fields_of_fho_main(tmp_path: Path) -> None:
 
 
 def test_without_a_taxonomy_classes_are_numbered_by_name(tmp_path: Path) -> None:
-    actions = [narrated_action(verb=verb, noun=None) for verb in ("wash", "cut", None)]
+    actions = [narrated_action(verb=verb, noun=None) for verb in ("wash", "cut ", None)]
     path = tmp_path / "fho_main.json"
     path.write_text(json.dumps(fho_main(actions)))
     found = read_annotations(str(path))

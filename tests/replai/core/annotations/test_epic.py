@@ -20,7 +20,10 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("text", [EPIC, "\ufeff" + EPIC, EPIC.replace("\n", "\r\n")])
+@pytest.mark.parametrize(
+    "text",
+    [EPIC, "\ufeff" + EPIC, EPIC.replace("\n", "\r\n"), EPIC.replace(",open,", ", open ,")],
+)
 def test_the_columns_of_epic_kitchens(tmp_path: Path, text: str) -> None:
     found = read_annotations(write(tmp_path / "epic.csv", text))
     (label,) = found.labels

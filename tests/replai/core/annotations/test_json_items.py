@@ -86,3 +86,13 @@ def test_what_is_no_json_is_named_by_file_and_line(tmp_path: Path, text: str, sa
             with pytest.raises(UserError) as caught:
                 list(json_items(str(path), block))
             assert str(caught.value).startswith(f"{path} {said}")
+
+
+@pytest.mark.parametrize("block", [1, 3, 1000])
+def test_bytes_that_are_no_utf8_are_named_by_line(tmp_path: Path, block: int) -> None:
+    path = tmp_path / "latin.json"
+    path.write_bytes('{"a": 1,\n"b":\n["caf\u00e9",\n2]}'.encode("latin-1"))
+    with pytest.raises(
+        UserError, match=rf"{path} line 3: no JSON object \(bytes that are no UTF-8"
+    ):
+        list(json_items(str(path), block))

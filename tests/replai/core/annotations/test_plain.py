@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from replai.core.annotations import Annotations, read_annotations
+from replai.core.annotations import Annotations, check, read_annotations
+from replai.core.annotations.findings import Kind
 from replai.core.errors import UserError
 
 PLAIN = "video_id,start_seconds,stop_seconds,verb,noun"
@@ -155,3 +156,37 @@ def test_ids_are_composed_unicode(tmp_path: Path) -> None:
     """As those of files: macOS writes é as two characters."""
     found = read(tmp_path / "plain.csv", f"{PLAIN}\ncafe\u0301,0,1,open,door\n")
     assert found.labels[0].video_id == "caf\u00e9"
+
+
+def test_names_that_look_alike_are_one_class(tmp_path: Path) -> None:
+    names = ("open,p\u00e2t\u00e9", "open ,pa\u0302te\u0301", " open,p\u00e2t\u00e9 ", "Open, ")
+    rows = "".join(f"a,{n},{n + 1},{name}\n" for n, name in enumerate(names))
+    found = read(tmp_path / "plain.csv", f"{PLAIN}\n{rows}")
+    assert found.verbs.names == {0: "Open", 1: "open"}
+    assert found.nouns.names == {0: "p\u00e2t\u00e9"}
+    assert classes(found) == [(1, 0), (1, 0), (1, 0), (0, -1)]
+
+
+def test_capitals_are_another_class_and_said_to_be(tmp_path: Path) -> None:
+    text = f"{PLAIN}\na,0,1,open,Door\na,1,2,Open,Door\na,2,3,Open,door\na,3,4,open,Door\n"
+    found = check(read(tmp_path / "plain.csv", text), {"a"}, {})
+    assert found.num_actions == 4
+    assert [(f.kind, f.label.where, f.detail) for f in found.findings] == [
+        (Kind.capitals, "plain.csv line 3", "verb 'Open', earlier 'open'"),
+        (
+            Kind.capitals,
+            "plain.csv line 4",
+            "verb 'Open', earlier 'open', noun 'door', earlier 'Door'",
+        ),
+    ]
+    numbered = text.replace("noun\n", "noun,verb_class,noun_class\n").replace("oor\n", "oor,0,0\n")
+    assert not check(read(tmp_path / "plain.csv", numbered), {"a"}, {}).findings
+
+
+def test_what_is_no_utf8_is_named_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_bytes(
+        f"{PLAIN}\r\na,0,1,open,door\r\na,1,2,open,p\u00e2t\u00e9\r\n".encode("latin-1")
+    )
+    with pytest.raises(UserError, match=f"^{path} line 3: bytes that are no UTF-8; save it as UTF"):
+        read_annotations(str(path))
