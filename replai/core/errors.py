@@ -23,6 +23,10 @@ class NotFoundError(UserError):
     """Nothing stands at a path or URL."""
 
 
+class RefusedError(UserError):
+    """A store does not let us have what stands at a URL, or hear whether anything does."""
+
+
 class PeerLostError(Exception):
     """Another process of the run is gone, or does not answer: a rank, or a decode process.
 

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
 
-from replai.core.errors import NotFoundError, UserError
+from replai.core.errors import NotFoundError, RefusedError, UserError
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
@@ -150,8 +150,8 @@ def is_elsewhere(error: BaseException) -> bool:
     )
 
 
-def _refused(url: str, error: Exception) -> UserError:
-    return UserError(
+def _refused(url: str, error: Exception) -> RefusedError:
+    return RefusedError(
         f"access to {url} was refused ({first_line(error)}); check its permissions and "
         "the credentials in the environment or profile"
     )
@@ -165,7 +165,8 @@ def first_line(error: BaseException) -> str:
 
 
 def exists(url: str) -> bool:
-    """Whether a file or folder stands at `url` now."""
+    """Whether a file or folder stands at `url` now. Raises RefusedError where we may not know: S3
+    says so of each key that is not there, in a bucket that may be read but not listed."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
         fs.invalidate_cache()  # what a listing of some time ago told

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from replai.core.annotations.companion import companion
+from replai.core.annotations.companion import companions
 from replai.core.annotations.json_items import json_items
 from replai.core.annotations.labels import Annotations, Classes, Label, file_name, with_class_ids
 from replai.core.annotations.spelling import one_spelling
@@ -38,8 +38,8 @@ from replai.core.annotations.tables import finite
 from replai.core.errors import UserError
 from replai.core.record import Action
 
-TAXONOMY_NAME = "fho_lta_taxonomy.json"
-METADATA_NAME = "ego4d.json"
+TAXONOMY_LISTS = ("fho_lta_taxonomy.json",)
+METADATA_LISTS = ("ego4d.json", "../ego4d.json")
 SEEN_BEST = ("pnr_frame", "contact_frame", "post_frame", "pre_frame")
 """Where an action's object is looked for, in this order, and then in all other frames."""
 
@@ -67,8 +67,7 @@ def read_ego4d(url: str) -> Annotations:
 
 def _with_companions(url: str, labels: tuple[Label, ...], named: bool) -> Annotations:
     """`labels` with their class ids. `named`: these are in the file itself."""
-    taxonomy = companion(url, TAXONOMY_NAME)
-    metadata = companion(url, METADATA_NAME) or companion(url, METADATA_NAME, above=True)
+    taxonomy, metadata = companions(url, TAXONOMY_LISTS, METADATA_LISTS)
     actions = [label.action for label in labels]
     if taxonomy:
         verbs, nouns = _taxonomy(taxonomy)

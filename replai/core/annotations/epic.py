@@ -15,7 +15,7 @@ Class lists and lengths are read where they stand beside the actions.
 
 from __future__ import annotations
 
-from replai.core.annotations.companion import companion
+from replai.core.annotations.companion import companions
 from replai.core.annotations.labels import Annotations, Classes, Label, file_name
 from replai.core.annotations.spelling import one_spelling
 from replai.core.annotations.tables import Row, Table, finite, open_table
@@ -41,9 +41,7 @@ def read_epic(table: Table) -> Annotations:
     source = file_name(table.url)
     labels = tuple(table.read(lambda row: _label(row, source)))
     actions = [label.action for label in labels]
-    verb_list, noun_list, info = (
-        companion(table.url, *names) for names in (VERB_LISTS, NOUN_LISTS, INFO_LISTS)
-    )
+    verb_list, noun_list, info = companions(table.url, VERB_LISTS, NOUN_LISTS, INFO_LISTS)
     verbs = Classes.occurring(((a.verb_class, a.verb) for a in actions), source)
     nouns = Classes.occurring(((a.noun_class, a.noun) for a in actions), source)
     return Annotations(
