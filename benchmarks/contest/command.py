@@ -30,7 +30,7 @@ MOST_SECONDS = 120.0
 """Of one process."""
 TRIES = 3
 """Of one job; MosaicML's reader now and then meets a shard that is not yet written out."""
-LONG_REPEATS = 16
+LONG_REPEATS = 4
 """Of the data, in the epoch that is resumed beside webdataset: a thousand moments a worker to skip.
 Half an epoch of EPIC-Kitchens-100 is twice as many for each of 16 workers.
 """

@@ -1,6 +1,7 @@
 """The samples of the contest: a made-up world, packed by us, and copied for each peer.
 
 FOLDER/world/        untrimmed videos
+FOLDER/videos/       the same under four names each: four times the samples at one price
 FOLDER/ours/         our dataset root; webdataset reads its tars
 FOLDER/mds/          the same samples as MDS shards
 FOLDER/litdata/      the same samples as LitData chunks
@@ -34,6 +35,8 @@ FORMATS = ("ours", "mds", "litdata")
 VIDEO_SECONDS, SEGMENT_SECONDS = 52.0, 4.0
 SAMPLES_PER_SHARD = 16
 """About 6 MB: every format has shards enough for two workers, and starts without a long copy."""
+COPIES = 4
+"""Of each video. A loader that drains at an epoch's end does so once in five seconds, then."""
 CORES = os.cpu_count() or 1
 
 
@@ -74,7 +77,8 @@ def make_root(folder: Path, num_videos: int) -> None:
     )
     make_world(settings, str(folder / "world"), CORES)
     moments = str(folder / "moments.parquet")
-    sources = find_sources([str(folder / "world" / "train")], with_audio_files=False)
+    under_other_names(folder / "world" / "train", folder / "videos")
+    sources = find_sources([str(folder / "videos")], with_audio_files=False)
     detect(sources, moments, MoiConfig(), LocalEngine(CORES), False)
     plan = PackConfig(
         samples_per_shard=SAMPLES_PER_SHARD,
@@ -84,6 +88,17 @@ def make_root(folder: Path, num_videos: int) -> None:
         sources, read_moments(moments), Annotations(), str(folder / "ours"), TranscodeProfile(),
         plan, LocalEngine(CORES), "benchmarks/stream.py",
     )  # fmt: skip
+
+
+def under_other_names(videos: Path, folder: Path) -> None:
+    """Links each file in `videos` `COPIES` times into `folder`: samples of their own for everybody,
+    no loader nor cache can tell."""
+    folder.mkdir(exist_ok=True)
+    for path in sorted(videos.iterdir()):
+        for copy in range(COPIES):
+            link = folder / f"{path.stem}_{copy}{path.suffix}"
+            if not link.exists():
+                link.hardlink_to(path)
 
 
 def upload(local: dict[str, str], bucket: str) -> dict[str, str]:

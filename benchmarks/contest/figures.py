@@ -7,7 +7,9 @@ time, and the figure is the median over the rounds. Above 1, ours is the better 
     `_cpu`        the same with CPU seconds of the process and all its descendants: what other
                   work on the machine hardly changes
     (no suffix)   first epoch: from the batch with which every worker had given one, to its end
-    `_epoch2`     second and third epoch together, with what is then in the caches
+    `_epoch2`     second epoch, with what is then in the caches
+    moments       those of the batches that are given; nobody decodes others (but for the batches
+                  that ours and bare decode, which run on, have begun at either end of an epoch)
 
 Over S3, ours has no disk cache beside webdataset, which has none that can be trusted, and has one
 beside MosaicML streaming and LitData, which always cache.
@@ -24,9 +26,9 @@ beside MosaicML streaming and LitData, which always cache.
                            half an epoch to its first batch, over S3, caches empty; `_imported`:
                            from when the contestant's modules are imported. webdataset has to run
                            up to there: through its loader, or before the decoder (`_undecoded`);
-                           so beside it the epoch is a long one, the data 16 times over
+                           so beside it the epoch is a long one, the data 4 times over
     skip_seconds_per_1000_webdataset    what that costs it for each 1000 moments skipped
-    worker_memory_growth_mb    PSS, from the end of the first epoch to the end of the third, of the
+    worker_memory_growth_mb    PSS, from the end of the first epoch to the end of the second, of the
                            process of ours that grew most in any round
 """
 

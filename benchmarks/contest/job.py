@@ -28,7 +28,7 @@ class Job:
     """How often an epoch goes through the data: a longer epoch, for who resumes in it."""
     batch_size: int = 16
     num_workers: int = 2
-    num_epochs: int = 3
+    num_epochs: int = 2
     state: dict[str, Any] = field(default_factory=dict)
     """Where to resume; empty: at the start."""
     stop_after_batches: int = 0

@@ -17,7 +17,10 @@ from replai.stream.decode import Decoded
 
 
 class Litdata:
-    """Its own loader, with its defaults for everything that it chooses itself."""
+    """Its own loader, with its defaults for everything that it chooses itself.
+
+    It drops the samples of an incomplete batch before it reads them.
+    """
 
     def __init__(self, job: Job) -> None:
         decoder = Decoder()

@@ -28,7 +28,10 @@ class DecodedSamples(StreamingDataset):  # type: ignore[misc]
 
 
 class Mds:
-    """Its own loader, with its defaults for everything that it chooses itself."""
+    """Its own loader, with its defaults for everything that it chooses itself.
+
+    The last batch of an epoch is a smaller one: it would be decoded, and then dropped.
+    """
 
     def __init__(self, job: Job) -> None:
         is_local = storage.is_local(job.data)
@@ -44,7 +47,6 @@ class Mds:
             num_workers=job.num_workers,
             collate_fn=_batch,
             persistent_workers=True,
-            drop_last=True,
         )
         if job.state:
             self._loader.load_state_dict(job.state)

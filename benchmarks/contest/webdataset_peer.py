@@ -27,7 +27,10 @@ NUM_CACHED_BYTES = 1 << 23
 
 
 class Webdataset:
-    """WebDataset → shuffle → decode → batches in the workers, WebLoader with workers that stay."""
+    """WebDataset → shuffle → decode → batches in the workers, WebLoader with workers that stay.
+
+    Each worker's last batch of an epoch is a smaller one: what is decoded is given.
+    """
 
     def __init__(self, job: Job) -> None:
         wds.gopen_schemes["s3"] = _open_s3
@@ -47,7 +50,7 @@ class Webdataset:
         if skipped := job.state.get("samples", 0):
             samples = samples.slice(skipped // job.num_workers, 1 << 60)
         dataset = samples.map(decoded).batched(
-            job.batch_size, collation_fn=collate_visits, partial=False
+            job.batch_size, collation_fn=collate_visits, partial=True
         )
         self._loader = wds.WebLoader(
             dataset, batch_size=None, num_workers=job.num_workers, persistent_workers=True

@@ -11,9 +11,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import webdataset
 
+from benchmarks.contest import webdataset_peer
 from benchmarks.contest.command import jobs
-from benchmarks.contest.data import Data
+from benchmarks.contest.data import COPIES, Data, under_other_names
 from benchmarks.contest.figures import (
     FIRST,
     LATER,
@@ -124,3 +126,40 @@ def test_cpu_and_memory_of_children_are_counted() -> None:
     while process.pid in tree(os.getpid()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert tree_cpu_seconds(os.getpid()) - before >= 0.55
+
+
+# webdataset leaves the files it has read to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_webdataset_gives_all_that_it_decodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "decoded.log"
+
+    class Counting:
+        def __call__(self, key: str, _mp4: bytes, _json: bytes) -> str:
+            with log.open("a") as file:
+                print(key, file=file)
+            return key
+
+    for shard in range(3):
+        with webdataset.TarWriter(str(tmp_path / f"{shard}.tar")) as tar:
+            for number in range(5):
+                tar.write({"__key__": f"{shard}-{number}", "mp4": b"x", "json": b"{}"})
+    monkeypatch.setattr(webdataset_peer, "Decoder", Counting)
+    monkeypatch.setattr(webdataset_peer, "collate_visits", list)
+    monkeypatch.setattr(webdataset_peer, "_has_moment", lambda _: True)
+    job = Job(contestant="webdataset_peer", name="local", data=str(tmp_path), batch_size=4)
+    contestant = webdataset_peer.open_contestant(job)
+    for epoch in (1, 2):
+        assert sum(contestant.epoch()) == 15
+        assert len(log.read_text().splitlines()) == 15 * epoch
+
+
+def test_videos_come_under_other_names_once(tmp_path: Path) -> None:
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world" / "a.mp4").write_bytes(b"pictures")
+    for _ in range(2):
+        under_other_names(tmp_path / "world", tmp_path / "videos")
+    found = {path.name: path.read_bytes() for path in (tmp_path / "videos").iterdir()}
+    assert found == {f"a_{copy}.mp4": b"pictures" for copy in range(COPIES)}
