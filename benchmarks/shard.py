@@ -15,8 +15,9 @@ machine_speedup_2     the most that could be: two bare loops one after the other
 pack_worker_peak_mb   resident memory, at its peak, of a process that plans a source of 2 h and
                       packs 24 segments from all over it; the larger of both profiles
 *_cpu_over_video      CPU seconds of packing a second of video; *_core_hours: for Ego4D's 3,670 h
+*_1080p               the same of a source of 1920x1080, 8 Mbit/s
 
-`--only` takes some of: copy, copy-cpu, transcode, speedup, memory.
+`--only` takes some of: copy, copy-cpu, transcode, transcode-1080p, speedup, memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The videos of the benchmark: the made-up world at 960x540, as a camera would store it.
+"""The videos of the benchmarks: the made-up world at 960x540, one at 1920x1080, as a camera would
+store them.
 
 The world's textures and motion, a sensor's grain on top, and an encoder's usual B-frames: without
 the grain a still corner of the world costs the decoder next to nothing, and every overhead beside
@@ -25,11 +26,12 @@ from sharder.world.render import render
 from sharder.world.script import write_script
 from sharder.world.sound import SAMPLE_RATE_HZ, synthesise
 
-WIDTH, HEIGHT, GOP_FRAMES, SECONDS = 960, 540, 60, 14
+GOP_FRAMES, SECONDS = 60, 14
 GRAIN_LEVELS = 3.0
 """Standard deviation of the grain."""
-VIDEO_BITS_PER_SECOND = 2_000_000
-"""As cameras and the 540p copies of archives have it; the world alone would take a third."""
+BITS_PER_SECOND_540P = 2_000_000
+"""As the 540p copies of archives have it, and cameras at 1080p four times as many; the world alone
+would take a third."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +41,24 @@ class SourceRecipe:
     seed: int
     fps: int
     audio_rate_hz: int
+    height: int = 540
+    seconds: int = SECONDS
+
+    @property
+    def width(self) -> int:
+        """Of 16 to 9."""
+        return self.height * 16 // 9
+
+    @property
+    def bits_per_second(self) -> int:
+        """In proportion to the pixels."""
+        return BITS_PER_SECOND_540P * self.height**2 // 540**2
 
     @property
     def name(self) -> str:
         """A file name that says what it is."""
-        return f"seed{self.seed}_{self.fps}fps_{self.audio_rate_hz}Hz"
+        size = f"_{self.height}p" if self.height != 540 else ""
+        return f"seed{self.seed}_{self.fps}fps_{self.audio_rate_hz}Hz{size}"
 
 
 SOURCES = (
@@ -51,6 +66,8 @@ SOURCES = (
     SourceRecipe(seed=2, fps=24, audio_rate_hz=44100),
     SourceRecipe(seed=3, fps=30, audio_rate_hz=44100),
 )
+
+LARGE_SOURCES = (SourceRecipe(seed=1, fps=30, audio_rate_hz=48000, height=1080, seconds=4),)
 
 
 def source_file(recipe: SourceRecipe, folder: Path) -> Path:
@@ -65,13 +82,13 @@ def source_file(recipe: SourceRecipe, folder: Path) -> Path:
 
 def _write(path: Path, recipe: SourceRecipe) -> None:
     settings = WorldSettings(
-        num_train_videos=1, num_test_videos=0, duration_seconds=SECONDS,
-        width=WIDTH, height=HEIGHT, fps=recipe.fps, seed=recipe.seed,
+        num_train_videos=1, num_test_videos=0, duration_seconds=recipe.seconds,
+        width=recipe.width, height=recipe.height, fps=recipe.fps, seed=recipe.seed,
     )  # fmt: skip
     script = write_script(settings, 0)
     with av.open(str(path), "w", format="mp4") as target:
         encoders = [
-            _pictures(target, _grainy(render(script), recipe.seed), recipe.fps),
+            _pictures(target, _grainy(render(script), recipe), recipe),
             _sound(target, synthesise(script), recipe.audio_rate_hz),
         ]
         packets = [packet for encode in encoders for packet in encode]
@@ -79,25 +96,27 @@ def _write(path: Path, recipe: SourceRecipe) -> None:
             target.mux(packet)
 
 
-def _grainy(frames: Iterator[NDArray[np.uint8]], seed: int) -> Iterator[NDArray[np.uint8]]:
+def _grainy(
+    frames: Iterator[NDArray[np.uint8]], recipe: SourceRecipe
+) -> Iterator[NDArray[np.uint8]]:
     """The frames, each with another piece of one large field of noise."""
-    rng = np.random.default_rng(seed)
-    field = np.round(rng.normal(0, GRAIN_LEVELS, (2 * HEIGHT, 2 * WIDTH, 1))).astype(np.int16)
+    rng, width, height = np.random.default_rng(recipe.seed), recipe.width, recipe.height
+    field = np.round(rng.normal(0, GRAIN_LEVELS, (2 * height, 2 * width, 1))).astype(np.int16)
     for frame in frames:
-        top, left = rng.integers(HEIGHT), rng.integers(WIDTH)
-        grain = field[top : top + HEIGHT, left : left + WIDTH]
+        top, left = rng.integers(height), rng.integers(width)
+        grain = field[top : top + height, left : left + width]
         yield np.clip(frame + grain, 0, 255).astype(np.uint8)
 
 
 def _pictures(
-    target: OutputContainer, frames: Iterator[NDArray[np.uint8]], fps: int
+    target: OutputContainer, frames: Iterator[NDArray[np.uint8]], recipe: SourceRecipe
 ) -> Iterator[Packet[Stream]]:
     options = {"preset": "fast", "mbtree": "0"}
-    stream = target.add_stream("libx264", rate=fps, options=options)
-    stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-    stream.bit_rate = VIDEO_BITS_PER_SECOND
+    stream = target.add_stream("libx264", rate=recipe.fps, options=options)
+    stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    stream.bit_rate = recipe.bits_per_second
     stream.codec_context.gop_size = GOP_FRAMES
-    stream.codec_context.time_base = Fraction(1, fps)
+    stream.codec_context.time_base = Fraction(1, recipe.fps)
     for index, pixels in enumerate(frames):
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame.pts = index

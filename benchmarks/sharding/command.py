@@ -14,13 +14,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clips.sources import LARGE_SOURCES
 from benchmarks.sharding.copying import copied, copied_figures, cpu_beside_cp, cpu_figures
 from benchmarks.sharding.long_files import long_files
 from benchmarks.sharding.memory import peaks
-from benchmarks.sharding.transcoding import bare_figures, beside_bare, speedup, speedup_figures
+from benchmarks.sharding.transcoding import (
+    bare_figures,
+    beside_bare,
+    large_figures,
+    packed,
+    speedup,
+    speedup_figures,
+)
 from tools.environment import HOME
 
-PARTS = ("copy", "copy-cpu", "transcode", "speedup", "memory")
+PARTS = ("copy", "copy-cpu", "transcode", "transcode-1080p", "speedup", "memory")
 COPIED_SECONDS, TRANSCODED_SECONDS, SPEEDUP_SECONDS, LONG_SECONDS = 1120, 28, 112, 7200
 VIDEOS = 3
 
@@ -75,6 +83,11 @@ def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[s
         times = beside_bare(files, scratch, arguments.rounds)
         figures |= bare_figures(times, VIDEOS * TRANSCODED_SECONDS)
         raw["transcode: CPU seconds"] = times
+    if "transcode-1080p" in arguments.only:
+        files = long_files(data, data / "large", TRANSCODED_SECONDS, 1, LARGE_SOURCES)
+        seconds = packed(files, scratch, arguments.rounds)
+        figures |= large_figures(seconds, TRANSCODED_SECONDS)
+        raw["transcode-1080p: CPU seconds"] = seconds
     if "speedup" in arguments.only:
         files = long_files(data, data / "speedup", SPEEDUP_SECONDS, VIDEOS)
         times = speedup(

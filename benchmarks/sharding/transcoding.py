@@ -35,6 +35,14 @@ def beside_bare(files: Sequence[Path], folder: Path, rounds: int) -> Times:
     return times
 
 
+def packed(files: Sequence[Path], folder: Path, rounds: int) -> list[float]:
+    """CPU seconds of a whole pack in this process, round by round."""
+    root = folder / "transcoded"
+    found = [pack_here(files, root, TranscodeProfile()) for _ in range(rounds)]
+    shutil.rmtree(root)
+    return found
+
+
 def speedup(
     files: Sequence[Path], seconds: float, folder: Path, rounds: int, engines: Sequence[str]
 ) -> Times:
@@ -69,6 +77,12 @@ def bare_figures(times: Times, video_seconds: float) -> dict[str, float]:
         "transcode_cpu_over_video": cpu,
         "transcode_core_hours": cpu * 3670,
     }
+
+
+def large_figures(seconds: Sequence[float], video_seconds: float) -> dict[str, float]:
+    """What `benchmarks/shard.py` explains."""
+    cpu = median(seconds) / video_seconds
+    return {"transcode_cpu_over_video_1080p": cpu, "transcode_core_hours_1080p": cpu * 3670}
 
 
 def speedup_figures(times: Times) -> dict[str, float]:

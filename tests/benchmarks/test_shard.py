@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.clips.sources import LARGE_SOURCES, SOURCES, SourceRecipe
 from benchmarks.sharding import bare as bare_module
 from benchmarks.sharding.command import joined
 from benchmarks.sharding.copying import copied_figures, cpu_figures
-from benchmarks.sharding.transcoding import bare_figures, speedup_figures
+from benchmarks.sharding.long_files import long_files
+from benchmarks.sharding.transcoding import bare_figures, large_figures, packed, speedup_figures
 from replai.core.timeline import Span
 from replai.media.probe import probe
 from sharder.encode import TranscodeProfile, encode_file
@@ -57,3 +59,25 @@ def test_the_bare_loop_makes_the_same_pictures_and_sound(
     bare_module._segment(str(path), span, profile)
     assert probe(kept[0]).video == ours.video and probe(kept[0]).audio == ours.audio
     assert len(kept[0]) == pytest.approx(len(ours.media), rel=0.05)
+
+
+def test_sources_of_any_size_are_repeated_to_any_length(tmp_path: Path) -> None:
+    recipe = SourceRecipe(seed=1, fps=8, audio_rate_hz=8000, height=72, seconds=4)
+    (path,) = long_files(tmp_path, tmp_path / "long", 12, 1, [recipe])
+    found = probe(path.read_bytes())
+    assert (found.video.width, found.video.height) == (128, 72)
+    assert found.duration_seconds == pytest.approx(12, abs=0.2)
+    (seconds,) = packed([path], tmp_path, 1)
+    assert seconds > 0
+
+
+def test_the_large_source_is_of_1080p_at_four_times_the_bits() -> None:
+    (large,) = LARGE_SOURCES
+    assert (large.width, large.height, large.bits_per_second) == (1920, 1080, 8_000_000)
+    assert {(one.width, one.height, one.bits_per_second) for one in SOURCES} == {
+        (960, 540, 2_000_000)
+    }
+    assert large_figures([9.0, 7.0, 8.0], 28.0) == {
+        "transcode_cpu_over_video_1080p": 8 / 28,
+        "transcode_core_hours_1080p": pytest.approx(8 / 28 * 3670),
+    }
