@@ -35,8 +35,9 @@ class RetryConfig:
     at most); 0 sends none.
     """
     most_given_up: int = 3
-    """Reads given up with no answer between them, after which the store counts as down: then the
-    run stops, as no spare could be had either.
+    """Reads given up, with no answer since the first of them began, after which the store counts as
+    down: then the run stops, as no spare could be had either. What is asked for together counts
+    once, so that one unreadable shard costs samples, not the run.
     """
 
     def __post_init__(self) -> None:
@@ -72,25 +73,36 @@ class Patience:
 
 
 class Silence:
-    """How long a store has answered no read at all."""
+    """How long a store has answered no read at all.
+
+    A read that is given up holds up those behind it: that nothing was answered since may mean that
+    nothing was asked. So it counts only if nothing was since it began, and with all reads that
+    began with it, as neighbours do, only once.
+    """
 
     def __init__(self, most_given_up: int) -> None:
-        self._most, self._given_up = most_given_up, 0
+        self._most = most_given_up
+        self._given_up: set[float] = set()  # when each began
         self._last_answer = time.monotonic()
 
     def end(self) -> None:
         """Notes an answer, be it of damaged bytes."""
-        self._given_up, self._last_answer = 0, time.monotonic()
+        self._given_up.clear()
+        self._last_answer = time.monotonic()
 
-    def lasts(self, seconds: float) -> str:
-        """Notes a read that was given up after `seconds`; says so if the store counts as down."""
-        self._given_up += 1
-        if self._given_up < self._most:
+    def lasts(self, began: float) -> str:
+        """Notes a read that began at `began`, by time.monotonic(), and was given up; says so if the
+        store counts as down.
+        """
+        if began < self._last_answer:
             return ""
-        silent = max(seconds, time.monotonic() - self._last_answer)
+        self._given_up.add(began)
+        if len(self._given_up) < self._most:
+            return ""
         return (
-            f"has not answered for {silent:.0f} s; {self._given_up} reads were given up, each "
-            "within retry.total_seconds; when it is back, run again"
+            f"has not answered for {time.monotonic() - self._last_answer:.0f} s; "
+            f"{len(self._given_up)} reads were given up, each within retry.total_seconds; when it "
+            "is back, run again"
         )
 
 

@@ -179,7 +179,7 @@ class Store:
             wait, elapsed = next(waits), time.monotonic() - started
             # Twice the same answer: the bytes themselves are damaged.
             if elapsed + wait > self._retry.total_seconds or (is_damage and damaged):
-                reason = await self._reason(row, error, retries + 1, elapsed)
+                reason = await self._reason(row, error, retries + 1, started)
                 raise ReadError(reason, elapsed, requests, retries) from error
             damaged = is_damage
             retries += 1
@@ -189,14 +189,14 @@ class Store:
         self._silence.end()
         return Read(answer.data, time.monotonic() - started, requests, retries)
 
-    async def _reason(self, row: int, error: Exception, attempts: int, seconds: float) -> str:
+    async def _reason(self, row: int, error: Exception, attempts: int, began: float) -> str:
         """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
         said = storage.first_line(error)
         if isinstance(error, SampleError):
             self._silence.end()
             await self._shard_sizes.refuse_another(self._stored.shard_number(row))
             return said
-        if down := self._silence.lasts(seconds):
+        if down := self._silence.lasts(began):
             raise UserError(f"the store of {self._stored.shard_url(row)} {down} ({said})")
         return f"{self._stored.name(row)}: given up after {attempts} attempts ({said})"
 

@@ -1,8 +1,9 @@
 import asyncio
 import gc
 import logging
+import threading
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +117,47 @@ def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -
     says = r"^the store of s3://bucket/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
     with pytest.raises(UserError, match=says):
         ask(OSError("reset"))
+
+
+def unreadable(
+    monkeypatch: pytest.MonkeyPatch, fails: threading.Event, num_good: int = 0
+) -> RangeReader:
+    """A reader of `num_good` samples and then 20 that are refused, once `fails` is set."""
+
+    async def answer(_url: str, offset: int, *_: object) -> bytes:
+        if offset < num_good * len(DATA):
+            return DATA
+        while not fails.is_set():
+            await asyncio.sleep(0.001)
+        raise OSError("500")
+
+    reader = reader_of(monkeypatch, answer, total_seconds=0.02, most_given_up=3)
+    facts = {"size": len(DATA), "crc32": zlib.crc32(DATA)}
+    rows = [{**facts, "offset": n * len(DATA)} for n in range(num_good + 20)]
+    return RangeReader(make_index(rows, root="s3://bucket"), *reader._from[1:])
+
+
+def kinds(outcomes: Iterable[object]) -> set[str]:
+    return {type(one).__name__ for one in outcomes}
+
+
+def test_reads_that_are_given_up_together_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (fails := threading.Event()).set()
+    reader = unreadable(monkeypatch, fails)
+    for start in (0, 8):
+        assert kinds(reader.submit(range(start, start + 8)).result(20)) == {"ReadError"}
+    assert "UserError" in kinds(reader.submit(range(16, 20)).result(20))
+
+
+def test_reads_given_up_while_others_are_answered_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They hold up those behind them: nothing else is asked for until they are given up."""
+    reader = unreadable(monkeypatch, fails := threading.Event(), num_good=1)
+    given_up = [reader.submit([row]) for row in range(1, 9)]
+    assert kinds(reader.submit([0]).result(20)) == {"Read"}
+    fails.set()
+    assert kinds(one for future in given_up for one in future.result(20)) == {"ReadError"}
 
 
 def test_a_slow_read_is_not_counted_for_those_asked_for_with_it(
