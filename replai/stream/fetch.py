@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 
 from replai.stream.figures import Meter
 from replai.stream.plan import Place
 from replai.stream.reader import RangeReader
 from replai.stream.sampling import Items
 from replai.stream.store import Outcome, Read, ReadError
+from replai.stream.stored import Stored
 
 MOST_IN_FLIGHT = 64
 """Samples of one worker under way, however small they are."""
@@ -54,14 +56,14 @@ def fetch(
 ) -> Iterator[Fetched | Failed]:
     """Fetches the sample of each place, in order.
 
-    Reads are started ahead as long as the samples not yet handed on fit into `budget_bytes`; one
-    group is always under way. It is handed on as soon as it is there.
+    Reads are started ahead as long as the samples not yet handed on fit into `budget_bytes`; two
+    groups do in any case: one is on its way while the other is decoded.
     """
     pending: deque[tuple[Group, Future[list[Outcome]]]] = deque()
     ahead = under_way = 0
     try:
         for group in groups(places, reader, items, budget_bytes // GROUPS_AHEAD):
-            while pending and (
+            while len(pending) > 1 and (
                 ahead + group.num_bytes > budget_bytes
                 or under_way + len(group.rows) > MOST_IN_FLIGHT
             ):
@@ -81,24 +83,31 @@ def fetch(
 def groups(
     places: Iterator[Place], reader: RangeReader, items: Items, most_bytes: int
 ) -> Iterator[Group]:
-    """Consecutive places of one batch, to be read at once: at most `MOST_IN_A_GROUP` places, and
-    `most_bytes` of more than one.
+    """Consecutive places of one batch, to be read at once: at most `MOST_IN_A_GROUP` of them.
+
+    A group ends before the first sample that `most_bytes` have no room for, but never within a unit
+    of neighbours (`Mix.unit`): that is one request, however many bytes it has.
     """
-    group: list[Place] = []
-    rows: list[int] = []
-    num_bytes = 0
+    for _, batch in groupby(places, key=lambda place: (place.epoch, place.batch)):
+        yield from _groups_of_batch(batch, reader.stored, items, most_bytes)
+
+
+def _groups_of_batch(
+    places: Iterator[Place], stored: Stored, items: Items, most_bytes: int
+) -> Iterator[Group]:
+    unit = min(items.mix.unit, MOST_IN_A_GROUP)
+    group, place_in_unit = Group([], [], 0), 0
     for place in places:
         row = int(items.rows[place.item])
-        size = reader.stored.size(row)
-        is_full = len(group) == MOST_IN_A_GROUP or num_bytes + size > most_bytes
-        if group and (is_full or (place.epoch, place.batch) != (group[0].epoch, group[0].batch)):
-            yield Group(group, rows, num_bytes)
-            group, rows, num_bytes = [], [], 0
-        group.append(place)
-        rows.append(row)
-        num_bytes += size
-    if group:
-        yield Group(group, rows, num_bytes)
+        num_bytes = group.num_bytes + stored.size(row)
+        is_neighbour = bool(group.rows) and stored.follows(row, group.rows[-1])
+        place_in_unit = (place_in_unit + 1) % unit if is_neighbour else 0
+        is_full = len(group.rows) + unit > MOST_IN_A_GROUP or num_bytes > most_bytes
+        if group.rows and is_full and not place_in_unit:
+            yield group
+            group, num_bytes = Group([], [], 0), stored.size(row)
+        group = Group([*group.places, place], [*group.rows, row], num_bytes)
+    yield group
 
 
 def fetch_one(place: Place, reader: RangeReader, items: Items, meter: Meter) -> Fetched | Failed:

@@ -41,12 +41,13 @@ class StreamConfig:
     num_workers: int = 2
     """Decode processes of each rank; 0 decodes in the trainer's process."""
     megabytes_in_flight: float = 32.0
-    """Bytes that each worker reads ahead (always at least one sample)."""
+    """Bytes that each worker reads ahead (always at least two requests, whatever their size)."""
     prefetch_batches: int = 2
     """Finished batches that each worker keeps ready."""
     read_unit: int = 1
-    """Neighbouring samples of a shard that stay together in the order, read by one request; 1
-    shuffles each on its own. A run that resumes keeps the one that it began with.
+    """Neighbouring samples of a shard that stay together in the order, read by one request (of at
+    most 16 samples); 1 shuffles each on its own. A run that resumes keeps the one that it began
+    with.
     """
     s3_client: S3Client = S3Client.auto
     """auto, s3fs or obstore: what reads samples from S3."""

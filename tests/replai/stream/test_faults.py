@@ -25,9 +25,11 @@ from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.quarantine import BadSampleConfig
+from replai.stream.reader import RangeReader
 from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig
+from replai.stream.store import Read
 from replai.views import AudioView, VideoView
 from tests.faults import FaultyProxy, running_proxy
 from tools.seaweed import running_s3
@@ -215,17 +217,17 @@ def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None
 
 def test_a_second_request_overtakes_a_stalled_one(proxy: FaultyProxy, config: StreamConfig) -> None:
     proxy.start_over(lambda _number: None)
-    config = replace(
-        config, megabytes_in_flight=0.0,  # none beside it that could be the slow one
-        retry=replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2),
-    )  # fmt: skip
-    list(_stream(config, batch_size=1))  # the client is made
+    index = open_index("s3://faults/data")
+
+    def read() -> Read:
+        retry = replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2)
+        return RangeReader(index, retry, s3_client=config.s3_client).read(0)
+
+    read()  # the client is made
     proxy.start_over(lambda number: "stall" if number == 0 else None)
-    stream = _stream(config, batch_size=1)
-    list(stream)
-    assert stream.figures.retries == 0
-    assert stream.figures.requests > stream.figures.samples
-    assert stream.figures.read_percentile(100) < 3.0
+    stalled = read()
+    assert (stalled.requests, stalled.retries) == (2, 0)
+    assert stalled.seconds < 3.0
 
 
 def test_a_bug_stops_the_run_at_once(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from replai.stream.fetch import (
     Fetched,
     fetch,
     fetch_one,
+    groups,
 )
 from replai.stream.figures import Meter
 from replai.stream.order import one_dataset
@@ -30,7 +31,7 @@ from replai.stream.retry import RetryConfig
 from replai.stream.sampling import Items
 from replai.stream.store import Outcome, Read
 from sharder.shards import Sample, WrittenShard, write_shard
-from tests.replai.stream.small import index_of_shard, make_record
+from tests.replai.stream.small import index_of_shard, make_index, make_record
 
 NUM_SAMPLES = 9
 
@@ -295,6 +296,44 @@ def test_a_batch_of_many_samples_is_asked_for_in_parts(index: DatasetIndex) -> N
     places = (Place(0, 0, n, n, 0) for n in range(2 * MOST_IN_A_GROUP + 1))
     list(fetch(places, noting, all_items(), 10**9, Meter()))
     assert [len(rows) for rows in noting.asked] == [MOST_IN_A_GROUP, MOST_IN_A_GROUP, 1]
+
+
+def in_groups(rows: Sequence[int], unit: int, sample_bytes: int, most_bytes: int) -> list[int]:
+    """Samples in each group of a batch of `rows` of a shard."""
+    index = make_index([{"offset": n * sample_bytes, "size": sample_bytes} for n in range(40)])
+    items = Items(np.arange(40), np.zeros(40, int), replace(one_dataset(40), unit=unit))
+    places = (Place(0, 0, n, n, row) for n, row in enumerate(rows))
+    found = list(groups(places, RangeReader(index, RetryConfig()), items, most_bytes))
+    assert [row for group in found for row in group.rows] == list(rows)
+    return [len(group.rows) for group in found]
+
+
+def test_a_unit_of_neighbours_is_asked_for_at_once_whatever_its_size() -> None:
+    units = [8, 9, 10, 11, 4, 5, 6, 7, 20, 21, 22, 23, 0, 1, 2, 3]
+    assert in_groups(units, unit=4, sample_bytes=9, most_bytes=8) == [4, 4, 4, 4]
+    assert in_groups(units, unit=4, sample_bytes=3, most_bytes=27) == [12, 4]
+    assert in_groups(units, unit=1, sample_bytes=3, most_bytes=8) == [2] * 8
+    after_one = [30, *units]  # as where the part of a rank is no multiple of the unit
+    assert in_groups(after_one, unit=4, sample_bytes=1, most_bytes=99) == [13, 4]
+
+
+def test_what_lies_side_by_side_by_itself_is_bounded() -> None:
+    """As in a probe, which reads in the order of the shards."""
+    assert in_groups(range(40), unit=1, sample_bytes=9, most_bytes=8) == [1] * 40
+    assert in_groups(range(40), unit=4, sample_bytes=9, most_bytes=8) == [4] * 10
+    assert in_groups(range(40), unit=32, sample_bytes=9, most_bytes=8) == [16, 16, 8]
+
+
+@pytest.mark.parametrize("num_bytes", [0, budget(2)])
+def test_while_one_sample_is_handed_on_another_is_on_its_way(
+    index: DatasetIndex, num_bytes: int
+) -> None:
+    put(index, DATA)
+    noting = NotingReader(index)
+    places = (Place(0, i, 0, i, i) for i in range(9))
+    stream = fetch(places, noting, all_items(), num_bytes, Meter())
+    assert next(stream).row == 0 and noting.asked == [[0], [1]]
+    stream.close()
 
 
 def test_neighbours_take_one_request(tmp_path: Path) -> None:
