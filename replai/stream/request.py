@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import Enum
 from typing import Any
 
@@ -49,7 +49,7 @@ class Hedge:
         self._num_requests = self._num_hedged = 0
 
     async def answer(self, request: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The answer of whichever request answers first."""
+        """The answer of whichever request answers first; an error only if none does."""
         if not self._after_seconds:
             return await request()
         self._num_requests += 1
@@ -59,9 +59,7 @@ class Hedge:
             if not done and self._may_hedge():
                 self._num_hedged += 1
                 tasks.add(asyncio.ensure_future(request()))
-            if not done:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
+            return await _first_answer(tasks)
         finally:
             for task in tasks:
                 task.add_done_callback(_forget)
@@ -69,6 +67,15 @@ class Hedge:
 
     def _may_hedge(self) -> bool:
         return self._num_hedged < max(1.0, MOST_HEDGED * self._num_requests)
+
+
+async def _first_answer(tasks: Collection[asyncio.Future[bytes]]) -> bytes:
+    """Of the first of `tasks` that does not fail; raises an error if all do."""
+    while True:
+        done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        good = [task for task in done if task.exception() is None]
+        if good or not tasks:
+            return (good or list(done))[0].result()
 
 
 def _forget(task: asyncio.Future[bytes]) -> None:

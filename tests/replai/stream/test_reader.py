@@ -208,6 +208,33 @@ def test_the_slower_of_two_requests_is_forgotten(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_slow_request_is_waited_for_where_the_second_one_fails(turns: int) -> None:
+    def ask(slow_one: Answer) -> bytes:
+        asked: list[str] = []
+
+        async def request() -> bytes:
+            asked.append("request")
+            if len(asked) == 2:
+                raise OSError("throttled")
+            while len(asked) < 2:
+                await asyncio.sleep(0)
+            for _ in range(turns):  # of the loop, since the second one failed
+                await asyncio.sleep(0)
+            if isinstance(slow_one, Exception):
+                raise slow_one
+            return slow_one
+
+        async def answer() -> bytes:
+            return await Hedge(0.001).answer(request)
+
+        return asyncio.run(answer())
+
+    assert ask(DATA) == DATA
+    with pytest.raises(OSError, match=r"reset|throttled"):
+        ask(OSError("reset"))
+
+
 def test_a_store_that_is_slow_throughout_is_not_asked_twice_for_everything() -> None:
     async def slow() -> bytes:
         nonlocal asked
