@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 from fsspec.core import url_to_fs
 
 from replai.core.errors import NotFoundError, RefusedError, UserError
+from replai.core.web_reads import ranges_client
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
@@ -79,7 +80,12 @@ def filesystem(url: str, **options: Any) -> tuple[Any, str]:
 
 
 def range_filesystem(url: str) -> tuple[Any, str]:
-    """As `filesystem`, for many reads at once; its client tries once, retries are the caller's."""
+    """As `filesystem`, for many reads at once; its client tries once, retries are the caller's.
+
+    Reads from a web server that knows no ranges raise NoRangesError.
+    """
+    if url.startswith(("http://", "https://")):
+        return filesystem(url, get_client=ranges_client)
     if not url.startswith(("s3://", "s3a://")):
         return filesystem(url)
     fs, path = filesystem(url, config_kwargs=_S3_READS)

@@ -13,6 +13,7 @@ from fsspec.asyn import AsyncFileSystem
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.obstore_reads import can_read, is_preferred, obstore_filesystem
+from replai.core.web_reads import NoRangesError
 from replai.stream.retry import may_pass
 
 MOST_HEDGED = 0.05
@@ -94,6 +95,13 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
             data: bytes = await fs._cat_file(path, start=offset, end=offset + size)
         else:
             data = await asyncio.to_thread(storage.read_range, url, offset, size)
+        if len(data) > size:
+            raise NoRangesError(f"{len(data)} bytes")
+        return data
+    except NoRangesError as sent:
+        raise UserError(
+            f"the store of {url} knows no byte ranges: it sent {sent} for {size}"
+        ) from None
     except Exception as error:
         if "not satisfiable" in str(error).lower():
             return b""  # what S3 and HTTP answer where the file ends before `offset`
@@ -101,11 +109,6 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
             raise
         with storage.naming_store_errors(url):
             raise
-    if len(data) > size:
-        raise UserError(
-            f"the store of {url} knows no byte ranges: it sent {len(data)} bytes for {size}"
-        )
-    return data
 
 
 def _client(url: str, s3_client: S3Client) -> tuple[Any, str]:

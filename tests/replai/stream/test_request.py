@@ -1,7 +1,13 @@
+import asyncio
+import http.server
+import threading
+
 import fsspec.config
 import pytest
+from fsspec.asyn import get_loop
 
-from replai.stream.request import S3Client, _client
+from replai.core.errors import UserError
+from replai.stream.request import S3Client, _client, get_range
 
 
 @pytest.mark.parametrize(
@@ -38,3 +44,31 @@ def test_a_client_that_is_asked_for_is_taken() -> None:
     assert [one.chosen() for one in (S3Client.s3fs, S3Client.obstore)] == [
         S3Client.s3fs, S3Client.obstore,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("length", "says"), [("1000000000", "1000000000 bytes"), ("", "the whole file")]
+)
+def test_a_web_server_that_would_send_the_whole_file(length: str, says: str) -> None:
+    class Whole(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Sends the head of an answer, and nothing else."""
+            self.send_response(200)
+            if length:
+                self.send_header("Content-Length", length)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Whole) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/a.tar"
+            read = get_range(url, 10, 5, S3Client.s3fs)
+            with pytest.raises(UserError, match=rf"/a.tar knows no .* it sent {says} for 5$"):
+                asyncio.run_coroutine_threadsafe(read, get_loop()).result(20)
+        finally:
+            server.shutdown()
+            thread.join(10)
