@@ -81,10 +81,12 @@ class Header:
 
 @dataclass(frozen=True)
 class Part:
-    """One of the datasets that an index holds, one after the other: its samples and its weight."""
+    """One of the datasets that an index holds: their samples and shards follow each other."""
 
     root: str
     num_samples: int
+    num_shards: int
+    dataset_hash: str
     weight: float = 0.0
     """Share of the samples drawn, relative to the others'; 0 in all: as large as they are."""
 
@@ -166,7 +168,7 @@ def open_index(root: str) -> DatasetIndex:
         shard_urls=tuple(storage.join(root, name) for name, _ in shards),
         shard_sizes=tuple(size for _, size in shards),
         table=table,
-        parts=(Part(root, header.num_samples),),
+        parts=(Part(root, header.num_samples, len(shards), header.dataset_hash),),
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from replai.core import storage
 from replai.core.errors import UserError
-from replai.core.index import DatasetIndex, Header, Part, open_index
+from replai.core.index import DatasetIndex, Header, open_index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,9 @@ def _joined(indexes: Sequence[DatasetIndex], weights: Sequence[float]) -> Datase
         shard_sizes=tuple(size for index in indexes for size in index.shard_sizes),
         table=pa.concat_tables(_renumbered(indexes)),
         parts=tuple(
-            Part(index.root, index.header.num_samples, weight)
+            replace(part, weight=weight)
             for index, weight in zip(indexes, weights, strict=True)
+            for part in index.parts
         ),
     )
 

@@ -5,7 +5,8 @@ FOLDER/DATASET_HASH/.NAME.RANDOM.tmp     one that is being written
 FOLDER/DATASET_HASH/.used                its mtime: when the dataset was last in use
 FOLDER/.usage                            bytes of all samples, as all processes count together
 FOLDER/.sweep                            locked by the one process that removes files
-FOLDER/.full                             its mtime: when a sweep last found nothing to remove
+FOLDER/.full                             its mtime: when a sweep last found nothing to remove, its
+                                         text: for which limit
 
     put ─► .full of late? ─► add to .usage ─► above the limit? ─► sweep: is there room? ─► write
                  └────────────────────────────────────────────────────────┴─ no: it is not kept
@@ -75,13 +76,14 @@ class CacheConfig:
             raise ValueError(f"gigabytes is {self.gigabytes}; it must be positive and finite")
 
 
-def open_cache(config: CacheConfig, index: DatasetIndex) -> DiskCache | None:
-    """The cache for the samples of `index`; None where it is off or of no use.
+def open_caches(config: CacheConfig, index: DatasetIndex) -> tuple[DiskCache, ...]:
+    """The caches for the samples of each of the datasets of `index`; none where it is off or of no
+    use. A dataset's samples are the same ones, whatever it is mixed with.
 
     Warns where the limit is below one sample. Raises UserError for a folder that cannot be made.
     """
     if not config.folder or all(map(storage.is_local, index.shard_urls)):
-        return None
+        return ()
     if not storage.is_local(config.folder):
         raise UserError(f"stream.cache.folder {config.folder} is not on this machine")
     folder, limit_bytes = storage.local_path(config.folder), int(config.gigabytes * 1e9)
@@ -96,11 +98,11 @@ def open_cache(config: CacheConfig, index: DatasetIndex) -> DiskCache | None:
             f"of {index.root} ({largest} bytes)",
             stacklevel=3,
         )
-        return None
-    cache = DiskCache(folder, limit_bytes, index.header.dataset_hash)
+        return ()
+    caches = tuple(DiskCache(folder, limit_bytes, part.dataset_hash) for part in index.parts)
     with contextlib.suppress(OSError):  # the first `put` will meet it, and tell
-        cache.tidy()
-    return cache
+        caches[0].tidy()
+    return caches
 
 
 def sample_name(shard: int, offset: int, size: int) -> str:
@@ -132,9 +134,15 @@ class DiskCache:
         return data
 
     def tidy(self) -> None:
-        """Sweeps if the folder may hold too much: a new one, or one with a higher limit before."""
+        """Sweeps if the folder may hold too much: a new one, or one with a higher limit before. One
+        that was full for a lower limit may have room.
+        """
         if self._count(0) > self.limit_bytes:
             self._make_room(0)
+        with contextlib.suppress(FileNotFoundError):
+            limit = (self.folder / FULL_NAME).read_bytes()
+            if not limit.isdigit() or int(limit) < self.limit_bytes:
+                (self.folder / FULL_NAME).unlink()
 
     def drop(self, name: str) -> None:
         """Removes the damaged sample `name`, if that can be."""
@@ -188,7 +196,7 @@ class DiskCache:
                 return True  # another process has just swept
             kept = self._swept(size)
             if kept + size > self.limit_bytes:
-                (self.folder / FULL_NAME).touch()
+                (self.folder / FULL_NAME).write_text(str(self.limit_bytes))
             return self._count(kept + size - counted) <= self.limit_bytes
 
     @contextlib.contextmanager

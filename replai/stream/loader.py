@@ -16,7 +16,7 @@ import webdataset as wds
 from replai.core.errors import PeerLostError, UserError
 from replai.core.index import DatasetIndex
 from replai.stream.blocks import Blocks
-from replai.stream.cache import CacheConfig, open_cache
+from replai.stream.cache import CacheConfig, open_caches
 from replai.stream.collate import AVBatch
 from replai.stream.crops import CropConfig
 from replai.stream.decode import DecodeConfig
@@ -130,7 +130,7 @@ class AVStream:
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,
             s3_client=self.config.s3_client.chosen(),
-            cache=open_cache(self.config.cache, index),
+            caches=open_caches(self.config.cache, index),
             most_bad_in_a_row=self.config.bad_samples.max_in_a_row,
         )
         self.quarantine = Quarantine(

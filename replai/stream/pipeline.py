@@ -69,7 +69,7 @@ class Task:
     budget_bytes: int
     retry: RetryConfig
     s3_client: S3Client
-    cache: DiskCache | None
+    caches: tuple[DiskCache, ...]
     most_bad_in_a_row: int
 
     @property
@@ -80,7 +80,7 @@ class Task:
 
 def make_pipeline(task: Task, blocks: Blocks | None = None) -> wds.DataPipeline:
     """The stages of `task`, still to be run; in a worker, with `blocks` for its batches."""
-    reader, meter = RangeReader(task.index, task.retry, task.cache, task.s3_client), Meter()
+    reader, meter = RangeReader(task.index, task.retry, task.caches, task.s3_client), Meter()
     unpack = partial(unpack_sample, actions=task.index.actions)
     decode = partial(decode_sample, config=task.decode)
     return wds.DataPipeline(

@@ -33,13 +33,14 @@ class RangeReader:
         self,
         index: DatasetIndex,
         retry: RetryConfig,
-        cache: DiskCache | None = None,
+        caches: Sequence[DiskCache] = (),
         s3_client: S3Client = S3Client.s3fs,
     ) -> None:
-        self._from = (index, retry, cache, s3_client)
+        """`caches`: of each dataset of `index`, or none."""
+        self._from = (index, retry, caches, s3_client)
         self.stored = Stored(index)
         self._store = Store(index, self.stored, retry, s3_client)
-        self._cache, self._keeps = cache, cache is not None
+        self._caches, self._keeps = caches, bool(caches)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to workers as its index alone, which goes there anyway; not its columns."""
@@ -57,10 +58,10 @@ class RangeReader:
         return outcome
 
     async def _read(self, rows: Sequence[int]) -> list[Outcome]:
-        if self._cache is None:
+        if not self._caches:
             return await self._store.fetch(rows)
         started = time.monotonic()
-        kept = await asyncio.to_thread(self._kept, rows, self._cache)
+        kept = await asyncio.to_thread(self._kept, rows)
         seconds = time.monotonic() - started
         outcomes: list[Outcome] = [
             Read(data or b"", seconds, 0, 0, is_cached=True) for data in kept
@@ -70,33 +71,34 @@ class RangeReader:
         for position, outcome in zip(missing, fetched, strict=True):
             if isinstance(outcome, Read):
                 was_damaged = kept[position] is not None
-                warning = await self._keep(self._cache, rows[position], outcome.data)
+                warning = await self._keep(rows[position], outcome.data)
                 outcome = replace(outcome, was_damaged=was_damaged, warning=warning)
             outcomes[position] = outcome
         return outcomes
 
-    def _kept(self, rows: Sequence[int], cache: DiskCache) -> list[bytes | None]:
+    def _kept(self, rows: Sequence[int]) -> list[bytes | None]:
         """What the cache has: None where it has nothing, b"" where that was damaged."""
-        return [None if self._is_here(row) else self._kept_one(row, cache) for row in rows]
+        return [None if self._is_here(row) else self._kept_one(row) for row in rows]
 
     def _is_here(self, row: int) -> bool:
         """Whether the sample is read from this machine anyway: of a mixture, some may be."""
         return storage.is_local(self.stored.shard_url(row))
 
-    def _kept_one(self, row: int, cache: DiskCache) -> bytes | None:
-        name = self._name(row)
+    def _kept_one(self, row: int) -> bytes | None:
+        cache, name = self._kept_as(row)
         data = cache.get(name, self.stored.size(row))
         if data is not None and self.stored.damage(row, data):
             cache.drop(name)
             return b""
         return data
 
-    async def _keep(self, cache: DiskCache, row: int, data: bytes) -> str:
+    async def _keep(self, row: int, data: bytes) -> str:
         """Gives `data` to the cache; returns a warning when it takes no more, the first time."""
         if not self._keeps or self._is_here(row):
             return ""
+        cache, name = self._kept_as(row)
         try:
-            await asyncio.to_thread(cache.put, self._name(row), data)
+            await asyncio.to_thread(cache.put, name, data)
             return ""
         except OSError as error:
             is_first, self._keeps = self._keeps, False  # reads under way may all meet it
@@ -105,5 +107,7 @@ class RangeReader:
             )
             return told if is_first else ""
 
-    def _name(self, row: int) -> str:
-        return sample_name(*self.stored.range(row))
+    def _kept_as(self, row: int) -> tuple[DiskCache, str]:
+        """The cache of the dataset of sample `row`, and its name there."""
+        part, range_there = self.stored.part_and_range(row)
+        return self._caches[part], sample_name(*range_there)

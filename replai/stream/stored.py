@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
+
 from replai.core.index import DatasetIndex
 from replai.stream.shards import first_key
 
@@ -19,6 +21,7 @@ class Stored:
         self._sizes = index.column("size")
         self._crc32 = index.column("crc32")
         self._keys = index.table.column("key")
+        self._first_shards = np.cumsum([0, *(part.num_shards for part in index.parts)])[:-1]
 
     def size(self, row: int) -> int:
         """Bytes of sample `row`."""
@@ -27,6 +30,12 @@ class Stored:
     def range(self, row: int) -> tuple[int, int, int]:
         """(shard, offset, size) of sample `row`."""
         return int(self._shards[row]), int(self._offsets[row]), self.size(row)
+
+    def part_and_range(self, row: int) -> tuple[int, tuple[int, int, int]]:
+        """Number of the dataset, of those mixed, that sample `row` is of, and its `range` there."""
+        shard, offset, size = self.range(row)
+        part = int(np.searchsorted(self._first_shards, shard, "right")) - 1
+        return part, (shard - int(self._first_shards[part]), offset, size)
 
     def follows(self, next_row: int, row: int) -> bool:
         """Whether sample `next_row` begins where sample `row`, of the same shard, ends."""

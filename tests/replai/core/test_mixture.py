@@ -23,7 +23,8 @@ def test_rows_follow_each_other_and_find_their_shards(small_root: Path, twin: Pa
     both = open_mixture(weighted((small_root, 2.0), (twin, 1.0)))
     n = one.header.num_samples
     assert both.header.num_samples == both.table.num_rows == 2 * n
-    assert both.parts == (Part(str(small_root), n, 2.0), Part(str(twin), n, 1.0))
+    facts = (n, len(one.shard_urls), one.header.dataset_hash)
+    assert both.parts == (Part(str(small_root), *facts, 2.0), Part(str(twin), *facts, 1.0))
     assert both.column("key").tolist() == 2 * one.column("key").tolist()
     for row in range(2 * n):
         root = small_root if row < n else twin

@@ -49,8 +49,9 @@ def make_index(
         verbs={},
         nouns={},
     )
+    part = Part(root, len(rows), 2, header.dataset_hash)
     urls = tuple(storage.join(root, f"shards/{name}.tar") for name in "ab")
-    return DatasetIndex(root, header, urls, (0, 0), table, (Part(root, len(rows)),))
+    return DatasetIndex(root, header, urls, (0, 0), table, (part,))
 
 
 def index_of_shard(written: WrittenShard, root: str) -> DatasetIndex:

@@ -31,7 +31,7 @@ from replai.stream.cache import (
     IDLE_SECONDS,
     CacheConfig,
     DiskCache,
-    open_cache,
+    open_caches,
     sample_name,
 )
 from replai.stream.collate import AVBatch
@@ -48,6 +48,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
 SHARD = b"".join(bytes([i]) * 1000 for i in range(20))
 SIZE = 1000
+ONE, OTHER = "memory://one", "memory://other"
 
 
 def make_cache(folder: Path, limit_bytes: int = 10**9, dataset_hash: str = HASHES[0]) -> DiskCache:
@@ -114,8 +115,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def read(index: DatasetIndex, cache: DiskCache | None, row: int) -> Read:
-    return RangeReader(index, RetryConfig(), cache).read(row)
+def read(index: DatasetIndex, cache: DiskCache, row: int) -> Read:
+    return RangeReader(index, RetryConfig(), [cache]).read(row)
 
 
 # One reader
@@ -164,7 +165,7 @@ def test_datasets_with_the_same_shard_names_do_not_collide(store: Store, tmp_pat
     other = Store(SHARD[::-1])
     for index, source in ((small_index(), store), (small_index(other.shard), other)):
         store.shard = source.shard
-        cache = open_cache(CacheConfig(folder=str(tmp_path)), index)
+        (cache,) = open_caches(CacheConfig(folder=str(tmp_path)), index)
         assert [read(index, cache, row).data for row in range(3)] == [
             source.shard[row * SIZE : (row + 1) * SIZE] for row in range(3)
         ]
@@ -262,6 +263,20 @@ def test_no_count_is_lost(tmp_path: Path) -> None:
     assert cache._count(0) == 3 * 3000 * 8
 
 
+def test_a_higher_limit_finds_room_at_once_until_a_job_with_a_lower_one_comes(
+    tmp_path: Path,
+) -> None:
+    low = make_cache(tmp_path, 2 * SIZE)
+    for row in range(3):
+        low.put(sample_name(0, row, SIZE), own_bytes(row))
+    high = make_cache(tmp_path, 4 * SIZE)
+    high.put("0-3-1000", own_bytes(3))
+    assert set(kept(tmp_path)) == {"0-0-1000", "0-1-1000", "0-3-1000"}
+    low.put("0-4-1000", own_bytes(4))
+    high.put("0-5-1000", own_bytes(5))
+    assert len(kept(tmp_path)) == 2, "of jobs that share it, the smallest counts"
+
+
 @pytest.mark.parametrize("trouble", ["lost", "garbage", "lower limit"])
 def test_a_folder_that_holds_too_much_is_noticed_at_start(tmp_path: Path, trouble: str) -> None:
     before = make_cache(tmp_path, limit_bytes=20 * SIZE)
@@ -271,7 +286,7 @@ def test_a_folder_that_holds_too_much_is_noticed_at_start(tmp_path: Path, troubl
         (tmp_path / ".usage").unlink()
     if trouble == "garbage":
         (tmp_path / ".usage").write_bytes(b"\xff" * 7)
-    open_cache(CacheConfig(folder=str(tmp_path), gigabytes=10 * SIZE / 1e9), small_index())
+    open_caches(CacheConfig(folder=str(tmp_path), gigabytes=10 * SIZE / 1e9), small_index())
     assert len(kept(tmp_path)) == 10
     assert before._count(0) == 10 * SIZE
 
@@ -388,7 +403,7 @@ def test_a_full_disk_is_told_once_and_what_is_kept_still_serves(
 ) -> None:
     index, cache = small_index(), make_cache(tmp_path)
     read(index, cache, 0)
-    reader = RangeReader(index, RetryConfig(), cache)
+    reader = RangeReader(index, RetryConfig(), [cache])
     with monkeypatch.context() as full:
         full.setattr("replai.core.storage.write_local_atomically", no_space)
         reads = reader.submit(range(10)).result(20)
@@ -411,15 +426,15 @@ def test_limits_that_make_no_sense(gigabytes: float) -> None:
 def test_a_limit_below_one_sample_means_no_cache_and_a_warning(tmp_path: Path) -> None:
     config = partial(CacheConfig, folder=str(tmp_path))
     with pytest.warns(UserWarning, match=r"gigabytes=9\.99e-07 is less than one .*\(1000 bytes\)"):
-        assert open_cache(config(gigabytes=0.999e-6), small_index()) is None
-    assert open_cache(config(gigabytes=1e-6), small_index()) is not None
+        assert open_caches(config(gigabytes=0.999e-6), small_index()) == ()
+    assert open_caches(config(gigabytes=1e-6), small_index())
 
 
 @pytest.mark.parametrize("root", ["/root", "file:///root", "root"])
 def test_a_local_dataset_needs_no_cache(tmp_path: Path, root: str) -> None:
     folder = tmp_path / "new"
-    assert open_cache(CacheConfig(folder=str(folder)), small_index(root=root)) is None
-    assert open_cache(CacheConfig(), small_index()) is None
+    assert open_caches(CacheConfig(folder=str(folder)), small_index(root=root)) == ()
+    assert open_caches(CacheConfig(), small_index()) == ()
     assert not folder.exists()
 
 
@@ -427,8 +442,7 @@ def test_where_the_folder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for folder, meant in (("a/b c", "a/b c"), ("~/c", "home/c"), (f"{tmp_path}/d", "d")):
-        cache = open_cache(CacheConfig(folder=folder), small_index())
-        assert cache is not None
+        (cache,) = open_caches(CacheConfig(folder=folder), small_index())
         assert cache.folder == tmp_path / meant
         assert cache.folder.is_dir()
 
@@ -440,7 +454,7 @@ def test_a_folder_that_cannot_be(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f").write_text("a file")
     with pytest.raises(UserError, match=f"{re.escape(folder)} {says}"):
-        open_cache(CacheConfig(folder=folder), small_index())
+        open_caches(CacheConfig(folder=folder), small_index())
 
 
 # The whole stream
@@ -550,12 +564,30 @@ def test_of_a_mixture_what_is_on_this_machine_is_not_kept(
 ) -> None:
     both = [WeightedRoot(root=root) for root in (f"file://{small_root}", server.url)]
     index = open_mixture(both)
-    cache = open_cache(CacheConfig(folder=str(tmp_path)), index)
-    assert cache is not None
+    caches = open_caches(CacheConfig(folder=str(tmp_path)), index)
     for row, is_kept in ((0, False), (index.table.num_rows - 1, True)):
-        read(index, cache, row)
-        assert read(index, cache, row).is_cached == is_kept
+        reader = RangeReader(index, RetryConfig(), caches)
+        reader.read(row)
+        assert reader.read(row).is_cached == is_kept
     assert len(kept(tmp_path)) == 1
+
+
+def test_what_is_kept_of_a_dataset_serves_it_in_any_mixture(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = {url: small_index(SHARD[at:], url) for at, url in ((0, ONE), (5 * SIZE, OTHER))}
+    monkeypatch.setattr("replai.core.mixture.open_index", datasets.__getitem__)
+    asked = []
+    for weights in ({ONE: 0.0}, {OTHER: 1.0, ONE: 3.0}, {OTHER: 1.0, ONE: 2.0}, {OTHER: 0.0}):
+        index = open_mixture([WeightedRoot(root=r, weight=w) for r, w in weights.items()])
+        caches = open_caches(CacheConfig(folder=str(tmp_path)), index)
+        reader = RangeReader(index, RetryConfig(), caches)
+        before = store.requests
+        for row in range(index.header.num_samples):
+            store.shard = SHARD[5 * SIZE :] if OTHER in weights and row < 15 else SHARD
+            assert not reader.read(row).was_damaged
+        asked.append(store.requests - before)
+    assert asked == [20, 15, 0, 0]
 
 
 def test_a_web_server_without_ranges_is_told_at_once(small_root: Path) -> None:
