@@ -1,14 +1,13 @@
 """A table that the processes of one machine share: a file without a name, mapped by each of them.
 
 Workers are many; an index of Ego4D's size sent to each of them would be a gigabyte a node and
-seconds of their start. Sent is only where the file lies. It needs no place in /dev/shm, and as it
-has no name nothing is left of it, however its owner ends.
+seconds of their start. Sent is only where the file lies. It lies in memory, and needs no place in
+TMPDIR or /dev/shm; as it has no name nothing is left of it, however its owner ends.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 import weakref
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ class SharedTable:
     """The owner's end. `path` is good as long as this object is kept, in any process."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115, closed with this object
+        self._file = os.fdopen(os.memfd_create("index"), "w+b")
         weakref.finalize(self, self._file.close)
         # One chunk a column: numpy then sees the mapped pages themselves.
         whole = table.combine_chunks()

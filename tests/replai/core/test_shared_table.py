@@ -28,6 +28,11 @@ def test_another_process_sees_the_table() -> None:
     assert child.exitcode == 0
 
 
+def test_a_full_disk_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
+    assert map_table(SharedTable(TABLE).path) == TABLE
+
+
 def test_chunks_become_one_that_numpy_need_not_copy() -> None:
     chunked = pa.concat_tables([TABLE.slice(0, 300), TABLE.slice(300)])
     shared = SharedTable(chunked)
