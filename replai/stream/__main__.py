@@ -88,8 +88,12 @@ def _weighted(arguments: argparse.Namespace) -> list[WeightedRoot]:
 def _stream(index: DatasetIndex, arguments: argparse.Namespace) -> AVStream:
     if not 0 <= arguments.rank < arguments.world_size:
         raise UserError(f"--rank {arguments.rank} is not within 0..{arguments.world_size - 1}")
-    if arguments.batch_size < 1:
-        raise UserError(f"--batch-size is {arguments.batch_size}; it must be at least 1")
+    for option, number in (
+        ("--batch-size", arguments.batch_size),
+        ("--batches", arguments.batches),
+    ):
+        if number < 1:
+            raise UserError(f"{option} is {number}; it must be at least 1")
     side = arguments.crop
     try:
         crop = CropConfig(
@@ -139,9 +143,11 @@ def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     items = [place.item for place in places]
     seconds = time.perf_counter() - started
+    num_different = len(set(items))
+    often = "each once" if num_different == len(items) else f"{num_different} different ones"
     print(
-        f"rank {arguments.rank} of {arguments.world_size}: {len(items)} samples, each once "
-        f"({len(set(items))} different), planned in {seconds:.3f} s; the first: {items[:8]}"
+        f"rank {arguments.rank} of {arguments.world_size}: {len(items)} samples, {often}, planned "
+        f"in {seconds:.3f} s; the first: {items[:8]}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Iterator
@@ -62,8 +63,10 @@ class StreamConfig:
             ("prefetch_batches", 1),
             ("read_unit", 1),
         ):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+            if not least <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be at least {least}, and finite"
+                )
 
 
 class AVStream:

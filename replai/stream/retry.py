@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,11 +43,13 @@ class RetryConfig:
 
     def __post_init__(self) -> None:
         for name in ("attempt_seconds", "total_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive and finite")
         for name in ("first_wait_seconds", "longest_wait_seconds", "hedge_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it must be finite and not negative"
+                )
         if self.most_given_up < 1:
             raise ValueError(f"most_given_up is {self.most_given_up}; it must be at least 1")
 

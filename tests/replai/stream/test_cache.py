@@ -637,17 +637,3 @@ def test_the_speed_command_says_what_the_cache_gave(
         monkeypatch.setattr("sys.argv", ["stream", root, *options.split(), str(tmp_path)])
         main()
         assert re.search(says, capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("size", ["0", "-4"])
-def test_the_speed_command_refuses_empty_batches(
-    size: str,
-    small_root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("sys.argv", ["stream", str(small_root), "--batch-size", size, "--dry-run"])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
-    assert capsys.readouterr().err == f"error: --batch-size is {size}; it must be at least 1\n"

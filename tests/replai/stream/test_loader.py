@@ -399,6 +399,7 @@ def test_what_cannot_be_served(small_root: Path, change: dict[str, Any], message
         {"num_workers": -1},
         {"megabytes_in_flight": -0.1},
         {"megabytes_in_flight": float("nan")},
+        {"megabytes_in_flight": float("inf")},
         {"prefetch_batches": 0},
         {"read_unit": 0},
     ],

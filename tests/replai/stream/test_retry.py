@@ -106,6 +106,8 @@ def test_waits_use_their_whole_range() -> None:
         {"total_seconds": -1.0},
         {"first_wait_seconds": -0.1},
         {"longest_wait_seconds": float("nan")},
+        {"longest_wait_seconds": float("inf")},
+        {"total_seconds": float("inf")},
         {"hedge_seconds": -1.0},
         {"most_given_up": 0},
     ],
