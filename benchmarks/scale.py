@@ -37,7 +37,7 @@ from replai.core.index import (
 )
 from replai.core.record import SCHEMA_VERSION
 from replai.stream.crops import CropConfig
-from replai.stream.loader import AVStream, Share
+from replai.stream.loader import AVStream, Share, StreamConfig
 from replai.stream.order import order
 from replai.stream.pipeline import PlanSource
 from replai.stream.plan import StreamState, training_places
@@ -56,6 +56,7 @@ DOLLARS_PER_1000_GETS = 0.0004
 MOMENTS_PER_SECOND_A_GPU = (100, 300, 1000)
 """Assumed appetites of a GPU; no GPU was measured."""
 GPUS = (8, 64, 512)
+READ_UNIT = StreamConfig().read_unit
 
 VIEWS = (
     VideoView(name="before", start_seconds=-0.6, duration_seconds=0.5, num_frames=8),
@@ -214,28 +215,41 @@ class Demand:
     cores_a_gpu: float
 
 
-def demand_of(num_gpus: int, moments_per_second: float, decode_ms: float, per_visit: int) -> Demand:
+def demand_of(
+    num_gpus: int,
+    moments_per_second: float,
+    decode_ms: float,
+    *,
+    read_unit: int = READ_UNIT,
+    per_visit: int = 1,
+) -> Demand:
     """GETs a second, prefixes they need, and decode cores a GPU."""
-    gets = num_gpus * moments_per_second / per_visit
+    gets = num_gpus * moments_per_second / per_visit / read_unit
     prefixes = int(np.ceil(gets / GETS_PER_SECOND_A_PREFIX))
     return Demand(gets, prefixes, moments_per_second * decode_ms / 1000)
 
 
 def demand(num_samples: int, decode_ms: float) -> dict[str, float]:
     """The same for all `GPUS` and appetites, and the money of an epoch's requests."""
+    gets = {"": num_samples / READ_UNIT, "_of_single_samples": num_samples}
     figures: dict[str, float] = {
-        "gets_an_epoch": num_samples,
-        "dollars_an_epoch": num_samples / 1000 * DOLLARS_PER_1000_GETS,
+        **{f"gets_an_epoch{how}": number for how, number in gets.items()},
+        **{
+            f"dollars_an_epoch{how}": number / 1000 * DOLLARS_PER_1000_GETS
+            for how, number in gets.items()
+        },
     }
     for appetite in MOMENTS_PER_SECOND_A_GPU:
         for num_gpus in GPUS:
-            one = demand_of(num_gpus, appetite, decode_ms, per_visit=1)
+            one = demand_of(num_gpus, appetite, decode_ms)
             name = f"{num_gpus}_gpus_at_{appetite}_moments"
             figures[f"{name}_gets_per_second"] = one.gets_per_second
             figures[f"{name}_prefixes"] = one.prefixes
-            figures[f"{name}_prefixes_at_4_a_visit"] = demand_of(
-                num_gpus, appetite, decode_ms, per_visit=4
-            ).prefixes
+            for how, other in (
+                ("of_single_samples", demand_of(num_gpus, appetite, decode_ms, read_unit=1)),
+                ("at_4_a_visit", demand_of(num_gpus, appetite, decode_ms, per_visit=4)),
+            ):
+                figures[f"{name}_prefixes_{how}"] = other.prefixes
         figures[f"decode_cores_a_gpu_at_{appetite}_moments"] = one.cores_a_gpu
     return figures
 

@@ -7,7 +7,7 @@ time, and the figure is the median over the rounds. Above 1, ours is the better 
     `_cpu`        the same with CPU seconds of the process and all its descendants: what other
                   work on the machine hardly changes
     (no suffix)   first epoch: from the batch with which every worker had given one, to its end
-    `_epoch2`     second epoch, with what is then in the caches
+    `_epoch2`     second epoch (of ours the third, too), with what is then in the caches
     moments       those of the batches that are given; nobody decodes others (but for the batches
                   that ours and bare decode, which run on, have begun at either end of an epoch)
 
@@ -18,7 +18,7 @@ beside MosaicML streaming and LitData, which always cache.
     local_over_decode, cached_over_decode    ours over bare decode, later epochs, moments/s
     s3_over_decode         the same without a disk cache, per CPU second of ours: the server shares
                            the cores; `_wall`: moments/s; `_s3fs`: with that S3 client;
-                           `_unit4`: four neighbours a GET
+                           `_unit1`: a sample a GET
     *_over_handed          the same over decode whose batches torch's DataLoader hands over, as do
                            the peers
     first_batch_seconds    from the start of the process, over S3, caches empty
@@ -28,7 +28,7 @@ beside MosaicML streaming and LitData, which always cache.
                            up to there: through its loader, or before the decoder (`_undecoded`);
                            so beside it the epoch is a long one, the data 4 times over
     skip_seconds_per_1000_webdataset    what that costs it for each 1000 moments skipped
-    worker_memory_growth_mb    PSS, from the end of the first epoch to the end of the second, of the
+    worker_memory_growth_mb    PSS, from the end of the first epoch to the end of the third, of the
                            process of ours that grew most in any round
 """
 
@@ -97,7 +97,7 @@ def _over_decode(rounds: Sequence[Round]) -> dict[str, float]:
         found[f"{key}_over_handed_cpu"] = ratio(
             rounds, name, "decode_handed", LATER, per_cpu_second
         )
-    for variant in ("", "_s3fs", "_unit4"):
+    for variant in ("", "_s3fs", "_unit1"):
         key, name = f"s3_over_decode{variant}", f"ours_s3{variant}"
         found[key] = ratio(rounds, name, "decode", LATER, per_cpu_second)
         found[f"{key}_wall"] = ratio(rounds, name, "decode", LATER, per_wall_second)

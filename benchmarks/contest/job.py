@@ -22,8 +22,8 @@ class Job:
     cache: str = ""
     """Local folder that the contestant may cache in. It is emptied before."""
     s3_client: str = "auto"
-    read_unit: int = 1
-    """Ours has two."""
+    read_unit: int = 4
+    """Both of ours alone; the default there."""
     repeats: int = 1
     """How often an epoch goes through the data: a longer epoch, for who resumes in it."""
     batch_size: int = 16

@@ -45,7 +45,7 @@ class StreamConfig:
     """Bytes that each worker reads ahead (always at least two requests, whatever their size)."""
     prefetch_batches: int = 2
     """Finished batches that each worker keeps ready."""
-    read_unit: int = 1
+    read_unit: int = 4
     """Neighbouring samples of a shard that stay together in the order, read by one request (of at
     most 16 samples); 1 shuffles each on its own. A run that resumes keeps the one that it began
     with.
