@@ -80,6 +80,7 @@ class TranscodeProfile(TranscodeSettings):
         return (
             f"transcode short_side={self.short_side} fps={self.fps} gop={self.gop_frames} "
             f"crf={self.crf} preset={self.preset} {f'tune={self.tune} ' if self.tune else ''}"
+            "colours=source "  # an older sharder lost what the source says of them
             f"audio={self.audio_kbit_per_channel}k/{self.audio_rate_hz}Hz"
         )
 

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
 from replai.core.errors import SampleError
@@ -23,6 +23,7 @@ from replai.core.timeline import Span, slot_centres
 from replai.media.container import Media
 from replai.media.packets import pts_of
 from replai.media.rotation import Upright, shown_size
+from sharder.colours import matrix_of, tag
 from sharder.damage import refuse_damaged, refuse_holes
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, Size
 from sharder.sound import add_sound, encode_sound, sound_kind, stored_sound
@@ -110,9 +111,20 @@ def add_video(
 def _encode_pictures(
     target: OutputContainer, stream: VideoStream, frames: Iterator[VideoFrame]
 ) -> None:
-    reformatter, upright = VideoReformatter(), Upright()
-    for number, frame in enumerate(frames):
-        scaled = reformatter.reformat(upright(frame), stream.width, stream.height, "yuv420p")
+    reformatter, upright, matrix = VideoReformatter(), Upright(), None
+    for number, frame in enumerate(map(upright, frames)):
+        if matrix is None:  # what the source says may change on the way, the segment has one
+            matrix = matrix_of(frame)
+            tag(stream.codec_context, frame)
+        scaled = reformatter.reformat(
+            frame,
+            stream.width,
+            stream.height,
+            "yuv420p",
+            src_colorspace=matrix_of(frame),
+            dst_colorspace=matrix,
+            dst_color_range=ColorRange.MPEG,
+        )
         scaled.pts, scaled.time_base = number, stream.codec_context.time_base
         scaled.pict_type = 0  # the encoder chooses anew, whatever the source chose
         target.mux(stream.encode(scaled))
