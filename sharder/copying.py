@@ -42,7 +42,8 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
     found = read_span(media, span)
     first = pts_of(found.video[0])
     led = [packet for packet in found.video if pts_of(packet) >= first]
-    pictures = led[: _closed([pts_of(p) for p in led], media.pts_at(span.stop_seconds, video))]
+    pictures = led[: _closed(led, media.pts_at(span.stop_seconds, video))]
+    _refuse_hidden(media, pictures)
     start = first * time_base(video)
     stop = max(pts_of(p) + (p.duration or 0) for p in pictures) * time_base(video)
     if stop <= Fraction(span.start_seconds) + media.origin:
@@ -82,12 +83,30 @@ def _between(
     return [packet for packet in packets if first <= pts_of(packet) < end]
 
 
-def _closed(pts: Sequence[int], stop: int) -> int:
+def _closed(packets: Sequence[Packet[Stream]], stop: int) -> int:
     """How many packets, in decode order, hold all frames before `stop` and leave no hole."""
+    shown = [(i, pts_of(packet)) for i, packet in enumerate(packets) if not packet.is_discard]
     count, end = 1, stop
-    while (needed := max(i for i, at in enumerate(pts) if i == 0 or at < end) + 1) > count:
-        count, end = needed, max(end, *pts[:needed])
+    while (needed := max((i for i, at in shown if at < end), default=0) + 1) > count:
+        count, end = needed, max(end, *(at for i, at in shown if i < needed))
     return count
+
+
+def _refuse_hidden(media: Media, pictures: Sequence[Packet[Stream]]) -> None:
+    """Raises SampleError where an edit list cuts pieces out of `pictures`, or repeats them.
+
+    What it hides a copy would show. Before the file's first frame and behind the last of
+    `pictures` that may be: nobody looks there.
+    """
+    video = pictures[0].stream
+    zero = media.pts_at(0.0, video)
+    last = max((pts_of(p) for p in pictures if not p.is_discard), default=zero)
+    hidden = [pts_of(p) for p in pictures if p.is_discard and zero <= pts_of(p) < last]
+    if hidden:
+        raise SampleError(
+            f"its edit list cuts at {float(media.seconds(hidden[0], video)):.2f} s, where a copy "
+            "would show what it hides (use --profile transcode)"
+        )
 
 
 def _muxed(

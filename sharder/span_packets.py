@@ -72,15 +72,19 @@ def _read_on(media: Media, span: Span, settling_seconds: float) -> Packets:
     start = media.pts_at(span.start_seconds, media.video)
     more = PREROLL_SECONDS if media.stores_dts else _GUESSED_DTS_SECONDS
     packets = _until(media, span.stop_seconds + more)
+    key = None  # where in the video a later GOP begins, until it shows a frame by the start
     for packet in _settled(media, packets, settling_seconds) if settling_seconds else packets:
         if packet.stream is not media.video:
             found.audio.append(packet)
             continue
         if packet.is_keyframe and (not found.video or pts_of(packet) <= start):
-            found.video.clear()
-            _drop_sound_before(media, found, packet)
+            key = len(found.video)
         if packet.is_keyframe or found.video:
             found.video.append(packet)
+        if key is not None and (not key or _is_shown_by(start, packet)):
+            del found.video[:key]
+            key = None
+            _drop_sound_before(media, found, found.video[0])
     return found
 
 
@@ -98,7 +102,8 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         index = packet.stream_index
         if index in unfinished:
             yield packet
-        if time <= stops[index]:
+        # Hidden by an edit list: the rest of a piece that it cuts, and the next piece follows.
+        if time <= stops[index] or packet.is_discard:
             continue
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
@@ -141,7 +146,15 @@ def _drop_sound_before(media: Media, found: Packets, keyframe: Packet[Stream]) -
 def _video_reaches_back(media: Media, found: Packets, span: Span) -> bool:
     assert media.video is not None
     start = media.pts_at(span.start_seconds, media.video)
-    return bool(found.video) and pts_of(found.video[0]) <= start
+    if not found.video or pts_of(found.video[0]) > start:
+        return False
+    # Among several edits a seek may lead to a later one.
+    return any(_is_shown_by(start, packet) for packet in found.video)
+
+
+def _is_shown_by(pts: int, packet: Packet[Stream]) -> bool:
+    """Whether the frame of `packet` is not hidden by an edit list, and shown at `pts` or before."""
+    return not packet.is_discard and pts_of(packet) <= pts
 
 
 def _sound_reaches_back(media: Media, found: Packets, span: Span) -> bool:

@@ -158,7 +158,9 @@ def _on_screen(packets: Sequence[Packet[Stream]], wanted: Sequence[int]) -> froz
     """pts of the frames that are on screen at `wanted`; of all, where not every pts is known."""
     if any(packet.pts is None for packet in packets):
         return frozenset(pts_of(packet) for packet in packets)
-    shown = sorted(pts_of(packet) for packet in packets)
+    shown = sorted(pts_of(packet) for packet in packets if not packet.is_discard)
+    if not shown:
+        return frozenset()
     return frozenset(shown[max(bisect_right(shown, pts) - 1, 0)] for pts in wanted)
 
 

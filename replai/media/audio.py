@@ -134,6 +134,8 @@ def _overlapping(
     times = [pts_of(p) for p in packets]
     low = media.pts_at(request.start_seconds - pad, media.audio)
     high = media.pts_at(request.stop_seconds + TAIL_SECONDS, media.audio)
+    if times != sorted(times):  # several edits, each behind what leads to it
+        return [p for p, at in zip(packets, times, strict=True) if low <= at <= high]
     first = max(bisect_right(times, low) - 1, 0)
     return packets[first : bisect_right(times, high)]
 

@@ -91,6 +91,8 @@ def _demux(media: Media, wanted: list[Stream], stop_seconds: float) -> Packets:
         budget.spend(1)
         index = packet.stream_index
         if index in unfinished and packet.dts is not None and packet.dts > stop_pts[index]:
+            if packet.is_discard:
+                continue  # the rest of a piece that an edit list cuts: the next piece follows it
             unfinished.discard(index)
             if not unfinished:
                 return found
@@ -105,6 +107,9 @@ def _reaches_back(media: Media, wanted: list[Stream], found: Packets, start_seco
         packets = found.video if is_video else found.audio
         starts = (p for p in packets if p.is_keyframe) if is_video else iter(packets[:1])
         if not any(pts_of(p) <= limit for p in starts):
+            return False
+        # Among several edits a seek may lead to a later one.
+        if not any(pts_of(p) <= limit for p in packets if not p.is_discard):
             return False
     return True
 

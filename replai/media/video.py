@@ -102,12 +102,16 @@ def _uses(
 
 def _runs(packets: Sequence[Packet[Stream]], wanted: frozenset[int]) -> list[_Run]:
     """The fewest packets that yield the wanted frames: GOPs without one are not decoded."""
-    keys = sorted((pts_of(p), i) for i, p in enumerate(packets) if p.is_keyframe)
-    index_of = {pts_of(p): i for i, p in enumerate(packets)}
+    keys = [i for i, p in enumerate(packets) if p.is_keyframe or i == 0]
+    # What an edit list hides may have the time of a frame that another edit shows.
+    index_of = {pts_of(p): i for i, p in enumerate(packets) if not p.is_discard}
     groups: dict[int, set[int]] = {}
     for pts in wanted:
-        position = bisect_right(keys, (pts, len(packets))) - 1
-        groups.setdefault(keys[position][1] if position >= 0 else 0, set()).add(pts)
+        position = bisect_right(keys, index_of[pts]) - 1
+        # Frames shown before the keyframe but stored after it lean on an earlier GOP.
+        while position and pts_of(packets[keys[position]]) > pts:
+            position -= 1
+        groups.setdefault(keys[position], set()).add(pts)
     return [
         _Run(first, max(index_of[pts] for pts in group), frozenset(group))
         for first, group in sorted(groups.items())
