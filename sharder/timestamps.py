@@ -21,7 +21,7 @@ from replai.core.annotations.labels import file_name
 from replai.core.annotations.tables import Row, open_table
 from replai.core.arrow import arrow_file, read_parquet
 from replai.core.errors import UserError
-from replai.core.record import Moment
+from replai.core.record import LARGEST_NUMBER, Moment
 from replai.core.video_ids import normal_id
 
 SCHEMA = pa.schema(
@@ -61,7 +61,8 @@ def read_moments(url: str, source_ids: Set[str] | None = None) -> dict[str, list
 
     `source_ids`: of the videos that moments are wanted for; see `state_changes`.
 
-    Raises UserError for a file that is none, a missing column and a time that is no number.
+    Raises UserError for a file that is none, a missing column, a time that is no number and a
+    prominence that no sample's record can hold.
     """
     if is_json(url):
         return state_changes(read_annotations(url), source_ids)
@@ -78,7 +79,7 @@ def _is_parquet(url: str) -> bool:
 
 def _csv_rows(url: str) -> list[tuple[str, Moment]]:
     table = open_table(url)
-    table.require(("video_id", "seconds"))
+    table.require([name for name in SCHEMA.names if name != "prominence" or name in table.columns])
     return table.read(_csv_row)
 
 
@@ -88,7 +89,14 @@ def _csv_row(row: Row) -> tuple[str, Moment]:
     if seconds < 0:
         raise ValueError(f"seconds is {seconds:g}, before the video's start")
     prominence = row.seconds("prominence") if row.fields.get("prominence") else None
-    return row.text("video_id"), Moment(seconds=seconds, prominence=prominence)
+    return row.text("video_id"), Moment(seconds=seconds, prominence=_storable(prominence))
+
+
+def _storable(prominence: float | None) -> float | None:
+    """`prominence`. Raises ValueError if a sample's record cannot hold it."""
+    if prominence is not None and not abs(prominence) < LARGEST_NUMBER:  # so NaN is refused too
+        raise ValueError(f"a prominence of {prominence:g}; it must be below {LARGEST_NUMBER:g}")
+    return prominence
 
 
 def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
@@ -98,6 +106,9 @@ def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
         raise UserError(
             f"{url} has no column {sorted(missing)[0]!r} (it has {', '.join(table.column_names)})"
         )
+    twice = [name for name in SCHEMA.names if table.column_names.count(name) > 1]
+    if twice:
+        raise UserError(f"{url}: the column {twice[0]!r} stands there twice")
     ids = _values(url, table, "video_id", pa.string(), "text")
     times = _values(url, table, "seconds", pa.float64(), "number")
     prominences: list[float | None] = [None] * len(ids)
@@ -106,9 +117,10 @@ def _parquet_rows(url: str) -> Iterator[tuple[str, Moment]]:
     for line, (video_id, time, prominence) in enumerate(zip(ids, times, prominences, strict=True)):
         if not video_id or time is None or not math.isfinite(time) or time < 0:
             raise UserError(f"{url} row {line + 1}: no moment (video_id {video_id!r}, {time!r} s)")
-        if prominence is not None and not math.isfinite(prominence):
-            raise UserError(f"{url} row {line + 1}: a prominence of {prominence}")
-        yield video_id, Moment(seconds=time, prominence=prominence)
+        try:
+            yield video_id, Moment(seconds=time, prominence=_storable(prominence))
+        except ValueError as error:
+            raise UserError(f"{url} row {line + 1}: {error}") from None
 
 
 def state_changes(

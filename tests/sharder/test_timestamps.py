@@ -145,12 +145,30 @@ def test_an_id_keeps_its_spaces_and_commas_behind_a_row_mean_nothing(tmp_path: P
     assert read_moments(url) == {"a ": [Moment(seconds=1.0, prominence=None)]}
 
 
-@pytest.mark.parametrize("prominence", [math.nan, math.inf])
-def test_a_prominence_that_is_no_number_is_named(tmp_path: Path, prominence: float) -> None:
+@pytest.mark.parametrize("prominence", [math.nan, math.inf, 1e9, -2.5e10])
+def test_a_prominence_that_no_record_can_hold_is_named(tmp_path: Path, prominence: float) -> None:
+    """A sample with it would be refused by each of its readers."""
     url = parquet(
         tmp_path / "m.parquet", video_id=["a"], seconds=[1.0], prominence=pa.array([prominence])
     )
     with pytest.raises(UserError, match=r"row 1: a prominence of"):
+        read_moments(url)
+    url = csv_file(
+        tmp_path / "m.csv", f"video_id,seconds,prominence\nx,1,999999999\na,1,{prominence}"
+    )
+    with pytest.raises(UserError, match=r"m\.csv line 3: .*prominence"):
+        read_moments(url)
+
+
+@pytest.mark.parametrize("twice", ["video_id", "seconds", "prominence"])
+def test_a_column_that_stands_there_twice_is_named(tmp_path: Path, twice: str) -> None:
+    names = ["video_id", "seconds", "prominence", twice]
+    path = tmp_path / "m.parquet"
+    pq.write_table(pa.table([pa.array(["1"])] * 4, names=names), path)
+    with pytest.raises(UserError, match=f"the column '{twice}' stands there twice"):
+        read_moments(str(path))
+    url = csv_file(tmp_path / "m.csv", f"{','.join(names)}\n1,1,1,1\n")
+    with pytest.raises(UserError, match=f"the column '{twice}' stands there twice"):
         read_moments(url)
 
 
