@@ -92,13 +92,18 @@ def _look(stream: Stream) -> Callable[[bytes], bool]:
     codec = context.codec.canonical_name
     if codec in _START_CODED:
         prefix = _length_bytes(codec, context.extradata or b"")
-        return partial(_are_units, prefix=prefix) if prefix else _has_no_hole
+        return partial(_are_units, prefix=prefix) if prefix else _has_no_hole_within
     return any if codec in _NEVER_ZERO else lambda data: True
 
 
 def _has_no_hole(data: bytes) -> bool:
     # Of a hole's bytes two neighbours are in the sixteenth that is looked at first.
-    return b"\0\0" not in data[:: len(_HOLE) // 2] or _HOLE not in data.rstrip(b"\0")
+    return b"\0\0" not in data[:: len(_HOLE) // 2] or _HOLE not in data
+
+
+def _has_no_hole_within(data: bytes) -> bool:
+    """The same, but that zeros may follow the last unit, as they may where start codes tell it."""
+    return _has_no_hole(data) or _HOLE not in data.rstrip(b"\0")
 
 
 def _length_bytes(codec: str, extradata: bytes) -> int:
@@ -115,6 +120,6 @@ def _are_units(data: bytes, prefix: int) -> bool:
         at = start + int.from_bytes(data[at:start], "big")
         if not start < at <= len(data) or data[start] & 0x80:  # a bit that is always 0
             return False
-        if not _has_no_hole(data[start:at]):
+        if not _has_no_hole(data[start:at]):  # at its end neither: its length leaves out padding
             return False
     return True

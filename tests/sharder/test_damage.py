@@ -53,6 +53,21 @@ def test_spans_of_a_long_hole_are_left_out(share: float, profile: str) -> None:
     assert {SPANS[0], SPANS[1], SPANS[-1]} <= set(kept)
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_a_picture_whose_end_is_lost_is_not_copied(container: str) -> None:
+    """A hole may reach the very end of a unit: an encoder ends none with zeros."""
+    whole = encoded(replace(LONG, container=container, num_frames=30, audio_codec=None, noise=60))
+    span = Span(0.0, 3.0)
+    assert encode_file(CopyProfile(), io.BytesIO(whole), span, (32, 32)).media
+    with av.open(io.BytesIO(whole)) as source:
+        pictures = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+    for picture in pictures:
+        assert len(picture) > 64 and whole.count(picture) == 1
+        holed = whole.replace(picture, picture[:-40] + bytes(40))
+        with pytest.raises(SampleError, match="video is damaged"):
+            encode_file(CopyProfile(), io.BytesIO(holed), span, (32, 32))
+
+
 @pytest.mark.parametrize("has_sound", [True, False])
 def test_spans_behind_the_end_of_a_file_cut_off_are_left_out(has_sound: bool) -> None:
     """Its header, at its front, still tells of them. The cut falls between two packets."""
