@@ -32,7 +32,7 @@ from sharder.detectors import Config, detector_of, terms_of
 from sharder.engine import Engine
 from sharder.lock import only_one
 from sharder.report import Skipped, console, name_skipped, with_progress
-from sharder.sources import Source
+from sharder.sources import Source, opened, size_of
 from sharder.timestamps import job_of, write_moments
 
 
@@ -46,7 +46,7 @@ def detect(
     another process, if a source named by the user is no media, and if no moment is found
     anywhere.
     """
-    sizes = [storage.file_size(source.url) for source in sources]
+    sizes = [size_of(source) for source in sources]
     job, parts = _job(sources, sizes, config), parts_folder(output)
     alone = partial(only_one, output, storage.join(parts, LOCK_NAME), "detect")
     if not overwrite and _is_done(output, job):
@@ -119,9 +119,7 @@ def detect_in_source(source: Source, config: Config) -> Detected:
 
 
 def _listened_to(source: Source, config: Config) -> Detected:
-    if storage.file_size(source.url) == 0:
-        raise SampleError("the file is empty")
-    with storage.reading(source.url) as file, open_media(file) as media:
+    with opened(source) as file, open_media(file) as media:
         if media.audio is None:
             if media.video is None:
                 raise SampleError("has neither a video nor an audio stream")

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from replai.core import storage
-from replai.core.errors import NotFoundError, SampleError
+from replai.core.errors import DiskError, NotFoundError, SampleError
 from replai.core.record import SampleRecord
 from replai.core.timeline import Span
 from sharder.encode import Profile
@@ -115,7 +115,7 @@ def _samples(
             try:
                 with sources.opened(segment.url) as media:
                     encoded = profile.encode(media, segment.span, segment.size)
-            except SampleError as error:
+            except (SampleError, DiskError) as error:
                 skipped.append((segment.key, str(error)))
                 continue
             record = sample_record(segment, encoded)

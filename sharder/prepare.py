@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 
-from replai.core import storage
 from replai.core.annotations import Annotations, CheckedAnnotations
 from replai.core.errors import UserError
 from replai.core.record import Moment
@@ -19,7 +18,7 @@ from sharder.labelling import continued, joined_nouns, joined_verbs
 from sharder.plan import PackConfig, Plan, make_plan, probe_all, probe_source
 from sharder.report import Skipped, console, name_skipped
 from sharder.root import Contents, read_findings
-from sharder.sources import Source
+from sharder.sources import Source, size_of
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def _digest(
 ) -> str:
     """sha256 over everything that the job's bytes depend on."""
     description = {
-        "sources": [(s.video_id, s.url, storage.file_size(s.url)) for s in sources],
+        "sources": [(s.video_id, s.url, size_of(s)) for s in sources],
         "moments": {video_id: [asdict(m) for m in found] for video_id, found in moments.items()},
         "annotations": repr(annotations),
         "settings": settings,

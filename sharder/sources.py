@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from replai.core import storage
 from replai.core.annotations.labels import file_name
-from replai.core.errors import SampleError, UserError
+from replai.core.errors import (
+    CredentialsError,
+    DiskError,
+    NotFoundError,
+    RefusedError,
+    SampleError,
+    UserError,
+)
 from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
 from sharder.report import Skipped, name_skipped
@@ -59,11 +68,48 @@ def only_named(sources: Sequence[Source], video_ids: Set[str]) -> list[Source]:
 
 
 def facts_of(source: Source) -> MediaFacts:
-    """What the headers of `source` say. Raises SampleError if it is no media."""
-    if storage.file_size(source.url) == 0:
-        raise SampleError("the file is empty")
-    with storage.reading(source.url) as file:
+    """What the headers of `source` say. Raises SampleError if it is no media, and as `opened`."""
+    with opened(source) as file:
         return probe(file)
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[BinaryIO]:
+    """The file of `source`, for the block that reads it.
+
+    Raises SampleError if it is empty; and, of one that the user has not named, if its store does
+    not give it or its disk cannot read it. Else this raises what `storage` does.
+    """
+    with _unavailable_is_sample_error(source):
+        if storage.file_size(source.url) == 0:
+            raise SampleError("the file is empty")
+        with storage.reading(source.url) as file:
+            yield file
+
+
+def size_of(source: Source) -> int:
+    """Bytes of `source`; -1 where `opened` raises SampleError."""
+    try:
+        with _unavailable_is_sample_error(source):
+            return storage.file_size(source.url)
+    except SampleError:
+        return -1
+
+
+@contextmanager
+def _unavailable_is_sample_error(source: Source) -> Iterator[None]:
+    """For sources that are not named. A local one was opened when it was listed: if it is not to be
+    had now, this may be another machine.
+    """
+    try:
+        yield
+    except CredentialsError:
+        raise
+    except (NotFoundError, RefusedError, DiskError) as error:
+        is_its_own = isinstance(error, DiskError) or not storage.is_local(source.url)
+        if source.named or not is_its_own:
+            raise
+        raise SampleError(str(error)) from None
 
 
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:

@@ -27,6 +27,14 @@ class RefusedError(UserError):
     """A store does not let us have what stands at a URL, or hear whether anything does."""
 
 
+class CredentialsError(RefusedError):
+    """It would refuse anything else, too: credentials are missing, or have expired."""
+
+
+class DiskError(UserError):
+    """A disk of this machine cannot read a file, or a part of it."""
+
+
 class PeerLostError(Exception):
     """Another process of the run is gone, or does not answer: a rank, or a decode process.
 

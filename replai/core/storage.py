@@ -19,7 +19,13 @@ from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
 
-from replai.core.errors import NotFoundError, RefusedError, UserError
+from replai.core.errors import (
+    CredentialsError,
+    DiskError,
+    NotFoundError,
+    RefusedError,
+    UserError,
+)
 from replai.core.web_reads import ranges_client
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
@@ -103,6 +109,8 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise _refused(url, error) from None
     except OSError as error:
+        if error.errno == errno.EIO and is_local(url):  # s3fs says EIO of anything
+            raise DiskError(f"{url}: {first_line(error)}") from None
         remedy = "; make room and run it again" if error.errno in _NO_ROOM else ""
         raise UserError(f"{url}: {first_line(error)}{remedy}") from None
     except (ImportError, ValueError) as error:
@@ -157,7 +165,8 @@ def is_elsewhere(error: BaseException) -> bool:
 
 
 def _refused(url: str, error: Exception) -> RefusedError:
-    return RefusedError(
+    for_all = http_status(error) == 401 or "expired" in str(error).lower()
+    return (CredentialsError if for_all else RefusedError)(
         f"access to {url} was refused ({first_line(error)}); check its permissions and "
         "the credentials in the environment or profile"
     )
