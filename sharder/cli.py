@@ -5,7 +5,6 @@ Each imports what it needs when it is called: detection's SciPy alone takes half
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from replai.core.errors import EXIT_INTERRUPTED, UserError, exits_cleanly
+from replai.core.urls import without_secrets
 from sharder.engine import Engine, LocalEngine, fork_server, open_ray
 from sharder.options import (
     ALL_CORES,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 EXIT_FAULTS = 1
-_PASSWORD = re.compile(r"(\w+://[^/@:\s]*:)[^/@\s]+@")
-_SECRET_QUERY = re.compile(r"(https?://[^?\s]*)\?.*")
 app = typer.Typer(
     help="Untrimmed videos → moments of interaction → WebDataset shards on any store.",
     no_args_is_help=True,
@@ -250,10 +248,8 @@ def verify(
 
 
 def _this_command() -> str:
-    """The command line, to stand in a dataset: without the secrets that URLs may hold (a password,
-    the signature in a query)."""
-    shown = (_SECRET_QUERY.sub(r"\1?…", _PASSWORD.sub(r"\1…@", one)) for one in sys.argv[1:])
-    return shlex.join(["sharder", *shown])
+    """The command line, to stand in a dataset."""
+    return shlex.join(["sharder", *map(without_secrets, sys.argv[1:])])
 
 
 def _refuse_encoding(context: typer.Context) -> None:

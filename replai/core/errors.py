@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from replai.core.urls import without_secrets
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -55,10 +57,10 @@ def exits_cleanly(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"error: {without_secrets(str(error))}", file=sys.stderr, flush=True)
             raise SystemExit(EXIT_BAD_INPUT) from None
         except PeerLostError as error:
-            print(f"stopped: {error}", file=sys.stderr, flush=True)
+            print(f"stopped: {without_secrets(str(error))}", file=sys.stderr, flush=True)
             raise SystemExit(EXIT_LOST_PEER) from None
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr, flush=True)

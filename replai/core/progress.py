@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -16,10 +16,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from replai.core.urls import without_secrets
+
 T = TypeVar("T")
 
+
+class _Console(Console):
+    """Shows no secrets of URLs."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        told = (without_secrets(one) if isinstance(one, str) else one for one in objects)
+        super().print(*told, **options)
+
+
 # A path is no markup: nothing in what is printed means more than it says.
-console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
+console = _Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
 LINE_EVERY_SECONDS = 30.0
 
 

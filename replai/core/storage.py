@@ -26,6 +26,7 @@ from replai.core.errors import (
     RefusedError,
     UserError,
 )
+from replai.core.urls import without_secrets
 from replai.core.web_reads import ranges_client
 
 # An unknown scheme, a scheme whose client is not installed, a path that no system accepts.
@@ -58,11 +59,6 @@ def local_path(url: str) -> Path:
 def absolute(url: str) -> str:
     """`url`, which means the same in any folder: a local path is made absolute."""
     return str(local_path(url)) if is_local(url) else url
-
-
-def without_query(url: str) -> str:
-    """`url` without the query of a web address, which may hold slashes and a signature."""
-    return url.partition("?")[0] if url.startswith(("http://", "https://")) else url
 
 
 def join(root: str, *parts: str) -> str:
@@ -102,35 +98,36 @@ def range_filesystem(url: str) -> tuple[Any, str]:
 @contextmanager
 def naming_store_errors(url: str) -> Iterator[None]:
     """Turns what a store says when a thing cannot be had into one line that names `url`."""
+    name = without_secrets(url)
     try:
         yield
     except FileNotFoundError:
-        raise NotFoundError(f"no such file, folder or bucket: {url}") from None
+        raise NotFoundError(f"no such file, folder or bucket: {name}") from None
     except PermissionError as error:
-        raise _refused(url, error) from None
+        raise _refused(name, error) from None
     except OSError as error:
         if error.errno == errno.EIO and is_local(url):  # s3fs says EIO of anything
-            raise DiskError(f"{url}: {first_line(error)}") from None
+            raise DiskError(f"{name}: {first_line(error)}") from None
         remedy = "; make room and run it again" if error.errno in _NO_ROOM else ""
-        raise UserError(f"{url}: {first_line(error)}{remedy}") from None
+        raise UserError(f"{name}: {first_line(error)}{remedy}") from None
     except (ImportError, ValueError) as error:
         if not any(known in str(error) for known in _FSSPEC_COMPLAINTS):
             raise
-        raise UserError(f"{url!r}: {first_line(error)}") from None
+        raise UserError(f"{name!r}: {first_line(error)}") from None
     except Exception as error:
         status = http_status(error)
         if status is None and not is_store_error(error):
             raise
         if is_elsewhere(error):
             raise UserError(
-                f"the bucket of {url} is in another region; set AWS_DEFAULT_REGION to its own, or "
+                f"the bucket of {name} is in another region; set AWS_DEFAULT_REGION to its own, or "
                 "data.stream.s3_client=s3fs"
             ) from None
         if is_refusal(error):
-            raise _refused(url, error) from None
+            raise _refused(name, error) from None
         if status in (404, 410):
-            raise NotFoundError(f"no such file, folder or bucket: {url}") from None
-        raise UserError(f"the store of {url} does not answer: {first_line(error)}") from None
+            raise NotFoundError(f"no such file, folder or bucket: {name}") from None
+        raise UserError(f"the store of {name} does not answer: {first_line(error)}") from None
 
 
 def http_status(error: BaseException) -> int | None:
@@ -164,19 +161,19 @@ def is_elsewhere(error: BaseException) -> bool:
     )
 
 
-def _refused(url: str, error: Exception) -> RefusedError:
+def _refused(name: str, error: Exception) -> RefusedError:
     for_all = http_status(error) == 401 or "expired" in str(error).lower()
     return (CredentialsError if for_all else RefusedError)(
-        f"access to {url} was refused ({first_line(error)}); check its permissions and "
+        f"access to {name} was refused ({first_line(error)}); check its permissions and "
         "the credentials in the environment or profile"
     )
 
 
 def first_line(error: BaseException) -> str:
-    """What `error` says, in one line."""
+    """What `error` says, in one line without secrets."""
     if told := _S3_ERROR.search(str(error)):  # in the answer's XML, behind a page of obstore's own
         return ": ".join(" ".join(part.split()) for part in told.groups())
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return without_secrets((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def exists(url: str) -> bool:

@@ -17,6 +17,7 @@ from replai.core import storage
 from replai.core.errors import UserError, exits_cleanly
 from replai.core.index import DatasetIndex
 from replai.core.mixture import WeightedRoot, open_mixture
+from replai.core.urls import without_secrets
 from replai.stream.cache import CacheConfig
 from replai.stream.crops import CropConfig
 from replai.stream.figures import Figures
@@ -122,8 +123,9 @@ def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Name
     header = index.header
     hours = float(index.column("duration_seconds").sum()) / 3600
     print(
-        f"{index.root}: {header.num_samples} samples in {len(index.shard_urls)} shards, "
-        f"{hours:.2f} h, {header.num_moments} moments, stored as {header.profile}\n"
+        f"{without_secrets(index.root)}: {header.num_samples} samples in "
+        f"{len(index.shard_urls)} shards, {hours:.2f} h, {header.num_moments} moments, "
+        f"stored as {header.profile}\n"
         f"{stream.num_items} samples qualify: {stream.batches_per_epoch} batches of "
         f"{arguments.batch_size} an epoch on {arguments.world_size} ranks"
     )

@@ -16,6 +16,7 @@ import webdataset as wds
 
 from replai.core.errors import PeerLostError, UserError
 from replai.core.index import DatasetIndex
+from replai.core.urls import without_secrets
 from replai.stream.blocks import Blocks
 from replai.stream.cache import CacheConfig, open_caches
 from replai.stream.collate import AVBatch
@@ -169,7 +170,7 @@ class AVStream:
     def own_epochs(self) -> dict[str, float]:
         """Root of each dataset -> how often its items have been gone through."""
         epochs = self.state.epoch + self.state.batch / self.batches_per_epoch
-        roots = [part.root for part in self._task.index.parts]
+        roots = [without_secrets(part.root) for part in self._task.index.parts]
         return dict(zip(roots, self.mix.own_epochs(epochs), strict=True))
 
     def load_state(self, state: StreamState) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from replai.core.errors import UserError
 from replai.core.seeding import generator
+from replai.core.urls import without_secrets
 from replai.stream.decode import DecodeConfig, Decoded
 from replai.stream.fetch import Failed
 from replai.stream.plan import Place
@@ -84,7 +85,7 @@ def bad_sample(failed: Failed, reader: RangeReader) -> BadSample:
         place.batch,
         place.position,
         reader.stored.key(row),
-        reader.stored.shard_url(row),
+        without_secrets(reader.stored.shard_url(row)),
         failed.reason,
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex
+from replai.core.urls import without_secrets
 from sharder.detectors import Config, terms_of
 from sharder.engine import run_local
 from sharder.inspect import page
@@ -59,7 +60,7 @@ def dataset_pages(
         page.section("The dataset", page.table(_facts(index))),
     ]
     return Pages(
-        html=page.page(index.root, sections),
+        html=page.page(without_secrets(index.root), sections),
         png=png(stacked([overview, *tiled(pictures, _COLUMNS)])),
         summary=f"{_headline(index)}; {len(opened)} opened",
     )
@@ -177,7 +178,7 @@ def _damaged(skipped: Sequence[Skipped], opened: Sequence[Opened]) -> str:
 
 def _facts(index: DatasetIndex) -> Iterator[tuple[str, object]]:
     header = index.header
-    yield "root", index.root
+    yield "root", without_secrets(index.root)
     yield "segments, shards", f"{header.num_samples}, {len(index.shard_urls)}"
     yield "bytes", f"{sum(index.shard_sizes) / 1e6:.1f} MB"
     stored = float(index.column("duration_seconds").sum())

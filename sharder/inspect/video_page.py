@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from replai.core.record import Action, Moment
+from replai.core.urls import without_secrets
 from sharder.detectors import Config, terms_of
 from sharder.inspect import page
 from sharder.inspect.hearing import LOG_MEL
@@ -144,7 +145,7 @@ def _why_none(found: Found, config: Config) -> str:
 
 def _facts(found: Found, config: Config) -> Iterator[tuple[str, object]]:
     facts = found.facts
-    yield "file", found.source.url
+    yield "file", without_secrets(found.source.url)
     yield "container", facts.container
     yield "duration", f"{facts.duration_seconds:.2f} s ({clock(facts.duration_seconds)})"
     if facts.video is not None:

@@ -13,6 +13,7 @@ from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.seeding import generator
 from replai.core.shared_table import SharedTable
+from replai.core.urls import without_secrets
 from sharder.engine import run_local
 from sharder.report import console, with_progress
 from sharder.verify.report import Report
@@ -48,7 +49,7 @@ def verify(url: str, config: VerifyConfig, workers: int, command: str, json_url:
     """
     started = time.monotonic()
     root = open_root(url)
-    report = Report(root=url, command=command, num_shards=len(root.shards))
+    report = Report(root=without_secrets(url), command=command, num_shards=len(root.shards))
     if json_url:
         storage.write_bytes(json_url, report.to_json())
     if root.growing:

@@ -424,6 +424,6 @@ def test_secrets_in_urls_stand_in_no_dataset(monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(sys, "argv", ["/bin/sharder", *words.split()])
     assert cli._this_command() == (
-        "sharder pack 'https://me:…@host/a.mp4?…' '--moments=http://h/m.csv?…' "
-        "'sftp://me:…@host/v' --out 's3://bucket/a?b@c'"
+        "sharder pack 'https://…@host/a.mp4?…' '--moments=http://h/m.csv?…' "
+        "'sftp://…@host/v' --out 's3://bucket/a?b@c'"
     )

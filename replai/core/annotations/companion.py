@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from replai.core import storage
 from replai.core.errors import RefusedError
 from replai.core.progress import console
+from replai.core.urls import without_query
 
 
 def companions(url: str, *lists: Sequence[str]) -> tuple[str | None, ...]:
@@ -16,7 +17,7 @@ def companions(url: str, *lists: Sequence[str]) -> tuple[str | None, ...]:
     Names are looked for in the folder of `url`; `../NAME` in the one above. What a store refuses
     is taken as not there, and said in one line.
     """
-    path = str(storage.local_path(url)) if storage.is_local(url) else storage.without_query(url)
+    path = str(storage.local_path(url)) if storage.is_local(url) else without_query(url)
     folder, refused = posixpath.dirname(path), list[str]()
     found = tuple(
         next((one for name in names if _is_there(one := _beside(folder, name), refused)), None)

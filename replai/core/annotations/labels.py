@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from replai.core import storage
 from replai.core.record import Action
+from replai.core.urls import without_query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,4 +119,4 @@ def _with_class_ids(
 def file_name(url: str) -> str:
     """The last part of `url`: what a label's `where` begins with, the same in every folder. Without
     the query of a web address, which may hold a signature."""
-    return posixpath.basename(storage.without_query(url))
+    return posixpath.basename(without_query(url))
