@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,15 +41,16 @@ def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[So
     """All media behind `arguments` (files, folders, URLs), sorted by video id.
 
     The video id is the file's name without its extension, as in EPIC-Kitchens and Ego4D. Of folders
-    what is hidden (.name) is left out; what cannot be read is, too, and is named. Raises
-    UserError for a path that does not exist, a folder without videos and two files of one id.
+    what is hidden (.name) is left out; what cannot be read is, too, and is named. A file and a link
+    to it of one id are one source. Raises UserError for a path that does not exist, a folder
+    without videos and two files of one id.
     """
     extensions = VIDEO_EXTENSIONS | (AUDIO_EXTENSIONS if with_audio_files else frozenset())
     sources: dict[str, Source] = {}
     for argument in arguments:
         for source in _sources_of(argument, extensions):
             other = sources.setdefault(source.video_id, source)
-            if other.url != source.url:
+            if other.url != source.url and not _is_one_file(other.url, source.url):
                 raise UserError(
                     f"two sources have the video id {source.video_id!r}: {other.url} and "
                     f"{source.url}; rename one"
@@ -137,12 +139,20 @@ def _unread(path: str, error: OSError) -> Skipped:
 
 
 def _unreadable(paths: Sequence[str]) -> Iterator[Skipped]:
-    """Those of the local files that cannot be opened, with the reason."""
+    """Those of the local paths that are no files or cannot be opened, with the reason."""
     for path in paths:
         try:
-            Path(path).open("rb").close()
+            if stat.S_ISREG(Path(path).stat().st_mode):
+                Path(path).open("rb").close()
+            else:
+                yield Skipped(path, "no regular file")  # to open a named pipe waits for its writer
         except OSError as error:
             yield _unread(path, error)
+
+
+def _is_one_file(one: str, other: str) -> bool:
+    """Whether both lead to the same file of this machine, as links do."""
+    return all(map(storage.is_local, (one, other))) and Path(one).samefile(other)
 
 
 def _extension(url: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from replai.core.errors import (
     CredentialsError,
@@ -72,8 +73,12 @@ def join(root: str, *parts: str) -> str:
 def filesystem(url: str, **options: Any) -> tuple[Any, str]:
     """(fsspec filesystem made with `options`, path on it) of `url`.
 
-    Raises UserError for `pipe:` and chained URLs.
+    An absolute path is a plain file's or folder's, whatever its name. Raises UserError for `pipe:`
+    and chained URLs.
     """
+    if url.startswith("/"):
+        local = LocalFileSystem(**options)
+        return local, str(local._strip_protocol(url))
     if url.startswith("pipe:") or "::" in url:
         raise UserError(f"{url!r}: pipes and chained URLs are refused; give one plain URL")
     with naming_store_errors(url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,6 +53,7 @@ def test_a_named_file_may_have_any_extension(tmp_path: Path) -> None:
         ("кухня № 5.mp4", "кухня № 5"),
         ("a[1]*?.mp4", "a[1]*?"),
         ("#1 100%.mp4", "#1 100%"),
+        ("2021::05::01 b.mp4", "2021::05::01 b"),
     ],
 )
 def test_the_id_is_the_name_without_the_extension(tmp_path: Path, name: str, video_id: str) -> None:
@@ -99,6 +101,30 @@ def test_two_files_of_one_id_are_refused(tmp_path: Path, names: tuple[str, str])
     with pytest.raises(UserError, match="two sources have the video id 'a'") as caught:
         ids(tmp_path)
     assert all(str(tmp_path / name) in str(caught.value) for name in names)
+
+
+def test_a_file_and_links_to_it_are_one_source(tmp_path: Path) -> None:
+    make(tmp_path, "all/a.mp4", "all/b.mp4")
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "a.mp4").symlink_to("../all/a.mp4")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "b.mp4").hardlink_to(tmp_path / "all" / "b.mp4")
+    found = find_sources([str(tmp_path)], with_audio_files=False)
+    assert [source.url for source in found] == [f"{tmp_path}/all/{name}.mp4" for name in "ab"]
+
+
+def test_what_is_no_regular_file_is_skipped_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "a.mp4")
+    os.mkfifo(tmp_path / "pipe.mov")
+    holder = os.open(tmp_path / "pipe.mov", os.O_RDWR)  # else to open it would wait, not fail
+    try:
+        assert ids(tmp_path) == ["a"]
+    finally:
+        os.close(holder)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"skipped 1 files: {tmp_path}/pipe.mov: no regular file" in said
 
 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:

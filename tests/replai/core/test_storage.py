@@ -172,6 +172,14 @@ def test_pipes_and_chained_urls_are_refused(url: str, tmp_path: Path) -> None:
         storage.write_bytes(url, b"")
 
 
+def test_an_absolute_path_is_plain_whatever_its_name(tmp_path: Path) -> None:
+    url = str(tmp_path / "simplecache::memory:" / "2021::05 b")
+    storage.write_bytes(url, b"abc")
+    assert (tmp_path / "simplecache::memory:" / "2021::05 b").read_bytes() == b"abc"
+    assert storage.list_files(f"{tmp_path}/") == [url] and storage.file_size(url) == 3
+    assert storage.read_bytes(url) == b"abc" == storage.read_range(url, 0, 9)
+
+
 @pytest.mark.parametrize(
     "url", ["nope://a/b", "gs://bucket/a", "/no/such/file", "a\0b", "memory://nothing/here"]
 )
