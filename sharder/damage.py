@@ -8,6 +8,7 @@ all: any bits are a picture to H.264's arithmetic decoder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import sub
@@ -23,6 +24,8 @@ from replai.media.packets import Packets, pts_of
 _LONGEST_HOLE_SECONDS = 0.25
 _LONGEST_TAIL_SECONDS = 1.0
 """Of a span in which a file is at its end: what headers say of that is not exact."""
+_NEAR_SECONDS = 2.0
+"""Packets of picture and sound that stand side by side in a file have times so near."""
 _HOLE = bytes(32)
 # None of these writes more than two zeros in a row, but between its units and behind the last.
 _START_CODED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -48,20 +51,34 @@ def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
 
     A frame may be on screen for long, and sound may pause, but not both: Matroska and MPEG files
     are read on behind what is damaged, as if it had not been there, and the header of one that is
-    cut off may tell of the rest. Without sound only MP4 tells for how long the last frame is shown.
+    cut off may tell of the rest. But only MP4 tells for how long a frame is shown: elsewhere the
+    next one may be late where there is no sound anyhow; a hole takes both at the same time.
     """
     if _is_shown_throughout(media, packets, span):
         return
-    may_pause = media.audio is None
-    reached = span.start_seconds
-    for start, stop in sorted(_shown_and_heard(media, packets)):
-        if not may_pause and min(start, span.stop_seconds) - reached > _LONGEST_HOLE_SECONDS:
-            raise SampleError(f"damaged: it holds nothing from {reached:.2f} to {start:.2f} s")
+    heard = sorted(_times(media, media.audio, packets.audio))
+    all_times = sorted([*_times(media, media.video, packets.video), *heard])
+    guesses, read_to, reached = not media.stores_dts, all_times[-1][0], -math.inf
+    for start, stop in all_times:
+        first, end = max(reached, span.start_seconds), min(start, span.stop_seconds)
+        is_empty = end - first > _LONGEST_HOLE_SECONDS and media.audio is not None
+        if is_empty and not (guesses and _is_silent_around(reached, start, heard, read_to)):
+            raise SampleError(f"damaged: it holds nothing from {first:.2f} to {start:.2f} s")
         reached = max(reached, stop)
-    if may_pause and not media.stores_dts:
+    if guesses and _is_silent_around(reached, math.inf, heard, read_to):
         return
+    reached = max(reached, span.start_seconds)
     if span.stop_seconds - reached > _LONGEST_TAIL_SECONDS:
         raise SampleError(f"damaged: it holds nothing from {reached:.2f} s on")
+
+
+def _is_silent_around(
+    start: float, stop: float, heard: Sequence[tuple[float, float]], read_to: float
+) -> bool:
+    """Whether the sound ends well before what may be a hole, or does not go on well behind it."""
+    before = max((end for begin, end in heard if begin < stop), default=-math.inf)
+    behind = min((begin for begin, _ in heard if begin >= stop), default=read_to)
+    return before < start - _NEAR_SECONDS or behind > stop + _NEAR_SECONDS
 
 
 def _is_shown_throughout(media: Media, packets: Packets, span: Span) -> bool:
@@ -76,14 +93,15 @@ def _is_shown_throughout(media: Media, packets: Packets, span: Span) -> bool:
     return max(map(sub, shown[1:], shown), default=0) <= longest
 
 
-def _shown_and_heard(media: Media, packets: Packets) -> Iterator[tuple[float, float]]:
-    """(start, stop) of each packet, in seconds of the file's clock."""
-    for stream, found in ((media.video, packets.video), (media.audio, packets.audio)):
-        if stream is not None:
-            tick, origin = float(time_base(stream)), float(media.origin)
-            for packet in found:
-                start = pts_of(packet) * tick - origin
-                yield start, start + (packet.duration or 0) * tick
+def _times(
+    media: Media, stream: Stream | None, packets: Sequence[Packet[Stream]]
+) -> Iterator[tuple[float, float]]:
+    """(start, stop) of each packet of `stream`, in seconds of the file's clock."""
+    if stream is not None:
+        tick, origin = float(time_base(stream)), float(media.origin)
+        for packet in packets:
+            start = pts_of(packet) * tick - origin
+            yield start, start + (packet.duration or 0) * tick
 
 
 def _look(stream: Stream) -> Callable[[bytes], bool]:

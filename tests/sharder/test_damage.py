@@ -18,6 +18,8 @@ LONG = Recipe(
     width=32, height=32, fps=10, num_frames=10 * SECONDS, gop=10, audio_seconds=SECONDS,
     audio_rate_hz=16000, audio_channels=1,
 )  # fmt: skip
+SLOW = frozenset(i for i in range(10 * SECONDS) if i % 5)
+"""Left out, so that each frame is shown for half a second."""
 SPANS = [Span(max(at - 1.1, 0.0), min(at + 11.1, SECONDS)) for at in range(0, SECONDS, 10)]
 PROFILES: dict[str, Profile] = {
     "copy": CopyProfile(),
@@ -44,13 +46,37 @@ def stored_spans(data: bytes, profile: Profile) -> list[Span]:
 @pytest.mark.parametrize("share", [0.30, 0.33, 0.36])
 def test_spans_of_a_long_hole_are_left_out(share: float, profile: str) -> None:
     """Behind it the first packet may be one of sound, far past the span."""
-    data = encoded(replace(LONG, container="matroska"))
+    check_long_hole(encoded(replace(LONG, container="matroska")), share, profile)
+
+
+@pytest.mark.parametrize("share", [0.33, 0.36])
+def test_so_they_are_where_frames_are_shown_for_long(share: float) -> None:
+    slow = replace(LONG, container="matroska", dropped_frames=SLOW)
+    check_long_hole(encoded(slow), share, "copy")
+
+
+def check_long_hole(data: bytes, share: float, profile: str) -> None:
     first, stop = int(len(data) * share), int(len(data) * (share + 0.4))
     holed = data[:first] + bytes(stop - first) + data[stop:]
     kept = stored_spans(holed, PROFILES[profile])
     lost = [span for span in SPANS if span.stop_seconds > 33 and span.start_seconds < 60]
     assert not set(kept) & set(lost)
     assert {SPANS[0], SPANS[1], SPANS[-1]} <= set(kept)
+
+
+@pytest.mark.parametrize("container", ["flv", "matroska"])
+@pytest.mark.parametrize("sound_seconds", [(0.0, 8.0), (17.0, 16.0)])
+def test_frames_shown_for_long_are_no_holes_where_there_is_no_sound(
+    sound_seconds: tuple[float, float], container: str
+) -> None:
+    """Which ends, or begins late. These containers do not tell for how long a frame is shown."""
+    start, length = sound_seconds
+    recipe = replace(LONG, container=container, num_frames=330, dropped_frames=SLOW)
+    data = encoded(
+        replace(recipe, audio_start_seconds=start, audio_seconds=length, chirp_seconds=())
+    )
+    for span in SPANS[:3]:
+        assert encode_file(CopyProfile(), io.BytesIO(data), span, (32, 32)).media
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
