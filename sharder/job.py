@@ -41,10 +41,14 @@ class Standing:
 
 
 def read_standing(root: str) -> Standing:
-    """How `root` stands; nothing there is a standing too."""
+    """How `root` stands; nothing there is a standing too. Raises UserError for damaged files."""
     url = storage.join(root, JOB_NAME)
-    under_way = Job(**json.loads(storage.read_bytes(url))) if storage.exists(url) else None
     finished = storage.exists(storage.join(root, HEADER_NAME))
+    try:
+        under_way = Job(**json.loads(storage.read_bytes(url))) if storage.exists(url) else None
+    except (ValueError, TypeError):
+        remove = storage.join(root, PARTS_NAME) if finished else root
+        raise UserError(f"{url} is damaged; remove {remove} and pack again") from None
     return Standing(read_contents(root) if finished else None, under_way)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from replai.core import storage
 from replai.core.errors import DiskError, NotFoundError, SampleError
@@ -59,19 +60,26 @@ def make_shard(task: tuple[str, tuple[Segment, ...]], root: str, profile: Profil
 
 
 def read_part(root: str, name: str) -> Part | None:
-    """The facts of shard `name` if it has been made, and is still there."""
+    """The facts of shard `name` if it has been made, and is still there; a part torn by a power
+    cut counts as none."""
     url = _part_url(root, name)
     if not storage.exists(url):
         return None
-    fields = json.loads(storage.read_bytes(url))
-    part = Part(
+    try:
+        part = _restored(json.loads(storage.read_bytes(url)))
+    except (ValueError, TypeError, LookupError):
+        return None
+    return part if not part.rows or _is_there(root, part) else None
+
+
+def _restored(fields: dict[str, Any]) -> Part:
+    return Part(
         name=fields["name"],
         size=fields["size"],
         md5=fields["md5"],
         rows=tuple(IndexRow(**row) for row in fields["rows"]),
         skipped=tuple((key, reason) for key, reason in fields["skipped"]),
     )
-    return part if not part.rows or _is_there(root, part) else None
 
 
 def _is_there(root: str, part: Part) -> bool:

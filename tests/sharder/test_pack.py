@@ -188,8 +188,24 @@ def test_a_finished_shard_that_is_gone_is_made_again(
     tar.unlink()
     if left is not None:
         tar.write_bytes(left)
+    (tmp_path / "root" / "parts" / "train-000002.json").write_bytes(b"")  # as a power cut leaves it
     pack_all(videos, moments, tmp_path / "root")
     assert files_below(tmp_path / "root") == files_below(root)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"digest":', b"[1]", b'{"other": 1}'])
+def test_a_torn_job_file_is_one_line_with_its_remedy(
+    videos: Path, moments: Path, tmp_path: Path, torn: bytes
+) -> None:
+    root = tmp_path / "root"
+    (root / "parts").mkdir(parents=True)
+    (root / "parts" / "job.json").write_bytes(torn)
+    told = f"{root}/parts/job.json is damaged; remove {root} and pack again"
+    with pytest.raises(UserError, match=told):
+        pack_all(videos, moments, root)
+    (root / "shards.json").write_bytes(b"{}")
+    with pytest.raises(UserError, match=f"remove {root}/parts and pack again"):
+        pack_all(videos, moments, root)
 
 
 def test_a_shard_that_finds_no_room_is_one_line(
