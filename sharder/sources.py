@@ -152,7 +152,9 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Skipped]:
 
 def _is_one_file(one: str, other: str) -> bool:
     """Whether both lead to the same file of this machine, as links do."""
-    return all(map(storage.is_local, (one, other))) and Path(one).samefile(other)
+    if not all(map(storage.is_local, (one, other))):
+        return False
+    return storage.local_path(one).samefile(storage.local_path(other))
 
 
 def _extension(url: str) -> str:

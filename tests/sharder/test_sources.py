@@ -127,6 +127,13 @@ def test_what_is_no_regular_file_is_skipped_and_named(
     assert f"skipped 1 files: {tmp_path}/pipe.mov: no regular file" in said
 
 
+def test_a_path_and_a_url_of_one_file_are_one_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    found = find_sources([str(path), path.as_uri()], with_audio_files=False)
+    assert [source.video_id for source in found] == ["a"]
+
+
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     make(tmp_path, "notes.txt", "sound.wav")
     with pytest.raises(UserError, match=f"no videos below {tmp_path} .*mp4"):
