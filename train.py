@@ -20,12 +20,13 @@ def main() -> None:
     arguments = parser.parse_args()
     fork_server()  # the decode processes' imports run beside those that follow
     from replai.core.config import load_config
+    from replai.training.claim import claimed
     from replai.training.config import RunConfig
     from replai.training.ranks import joined_ranks
     from replai.training.trainer import Trainer
 
     config = load_config(RunConfig, arguments.config, arguments.overrides)
-    with joined_ranks(config.rank_timeout_seconds) as ranks:
+    with joined_ranks(config.rank_timeout_seconds) as ranks, claimed(config.folder, ranks):
         Trainer(config, ranks).train()
 
 

@@ -15,6 +15,7 @@ from rich.progress import wrap_file
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.urls import without_secrets
 
 FORMAT = "replai-checkpoint-1"
 BEFORE_TORCH_1_6 = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
@@ -75,7 +76,7 @@ def _fetched(url: str, folder: Path) -> Path:
         storage.naming_store_errors(url),
         storage.open_input(url) as source,
         path.open("wb") as target,
-        wrap_file(source, size or 0, description=f"fetching {url}") as shown,
+        wrap_file(source, size or 0, description=f"fetching {without_secrets(url)}") as shown,
     ):
         shutil.copyfileobj(shown, target, FETCH_BYTES)
     return path

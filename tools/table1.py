@@ -143,7 +143,8 @@ class Seed:
         train(
             self._steps, self._preset.ranks, "--config", str(self._configs / f"{row.config}.yaml"),
             f"out={self._out / name}", f"seed={self._seed}", f"data.root={root}/train",
-            f"max_steps={steps}", *(start if row.from_avid else []), *row.overrides,
+            f"max_steps={steps}", "data.stream.read_unit=1",  # as in results/, from before it was 4
+            *(start if row.from_avid else []), *row.overrides,
         )  # fmt: skip
 
     def _probe(self, name: str) -> None:

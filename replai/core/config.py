@@ -1,8 +1,8 @@
 """Run configs: frozen dataclasses, filled from one YAML file and `key=value` overrides.
 
 A misspelt key is an error that names the nearest right one; it never trains on a default. YAML
-takes 20251123_1530 for a number: where text is wanted, an override stays as it was typed, and a
-number in a file is refused.
+takes 20251123_1530 for a number: where text is wanted, such an override stays as it was typed, and
+in a file it is refused.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, open_index
 from replai.core.relabel import relabelled
+from replai.core.urls import without_secrets
 from replai.evaluation.classes import refuse_other_classes
 from replai.evaluation.collect import ALONE
 from replai.evaluation.config import Method, Over, ProbeConfig, SoundsConfig
@@ -121,7 +122,10 @@ def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, Da
     over = config.interval.over
     groups = groups_of(np.array(sorted(_labelled_videos(test))), over)
     if says and over is not Over.action and len(set(groups.tolist())) == 1:
-        print(f"the actions of {test.root} are of one {over.value}: no intervals", flush=True)
+        print(
+            f"the actions of {without_secrets(test.root)} are of one {over.value}: no intervals",
+            flush=True,
+        )
     return train, test
 
 
@@ -129,7 +133,7 @@ def _facts(splits: Sequence[DatasetIndex], recordings: Sequence[Recording]) -> s
     """What must be the same on all ranks, as each reads a part of it."""
     told = [
         (one.header.dataset_hash, one.header.verbs, one.header.nouns,
-         one.column("num_actions").tolist())
+         one.column("num_actions").tolist(), one.actions)
         for one in splits
     ]  # fmt: skip
     return repr((told, recordings))
@@ -157,7 +161,7 @@ def _read(
 ) -> dict[str, Features]:
     """Features of a split's actions, on the first rank."""
     found = action_features(encoders, index, config, device, share, quarantine)
-    _say_left_out(found, f"samples of {index.root}", quarantine, share)
+    _say_left_out(found, f"samples of {without_secrets(index.root)}", quarantine, share)
     return found
 
 
@@ -173,7 +177,7 @@ def _heard(
     if not recordings:
         return {}
     found = sound_features(encoders, recordings, config.sounds, device, share, quarantine)
-    _say_left_out(found, f"sounds of {config.sounds.folder}", quarantine, share)
+    _say_left_out(found, f"sounds of {without_secrets(config.sounds.folder)}", quarantine, share)
     return found
 
 
@@ -194,8 +198,8 @@ def _probe_actions(
     for why in unlabelled_tasks(train[TRAINED], test[TRAINED]).values():
         print(f"{why}: no figures of them", flush=True)
     told = {
-        "train": config.train_annotations or config.train_root,
-        "test": config.test_annotations or config.test_root,
+        "train": without_secrets(config.train_annotations or config.train_root),
+        "test": without_secrets(config.test_annotations or config.test_root),
         "clips_per_action": config.clips_per_action,
         "parts": config.parts,
         "clip_seconds": config.clip_seconds,
@@ -215,8 +219,10 @@ def _probe_actions(
 def _probe_sounds(features: dict[str, Features], config: ProbeConfig) -> dict[str, Outcome]:
     sounds = config.sounds
     told = {
-        "folder": sounds.folder, "clips": sounds.clips, "clip_seconds": sounds.clip_seconds,
-    }  # fmt: skip
+        "folder": without_secrets(sounds.folder),
+        "clips": sounds.clips,
+        "clip_seconds": sounds.clip_seconds,
+    }
     return {
         name: evaluate_folds(of, sounds.classifier, config, config.seed).told(told)
         for name, of in features.items()

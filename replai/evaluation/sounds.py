@@ -70,7 +70,9 @@ def sound_features(
         one.to(device).eval()
     (rate,) = {one.config.log_mel.sample_rate_hz for one in encoders.values()}
     collected = Collected(encoders, share)
-    bad = Quarantine(config.bad_samples, len(recordings) // share.world_size, quarantine)
+    bad = Quarantine(
+        config.bad_samples, len(recordings) // share.world_size, quarantine, share.world_size
+    )
     batches = with_progress(
         list(_batches(recordings, config.batch_size, share)), len(recordings), "encoding sounds",
         of_each=config.batch_size * share.world_size, shown=share.rank == 0,

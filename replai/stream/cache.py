@@ -44,6 +44,7 @@ from pathlib import Path
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
+from replai.core.urls import without_secrets
 
 SWEPT_SHARE = 0.9
 """Of the limit: what a sweep leaves, where it removes, so that the next one is not due at once."""
@@ -95,7 +96,7 @@ def open_caches(config: CacheConfig, index: DatasetIndex) -> tuple[DiskCache, ..
     if largest > limit_bytes:
         warnings.warn(
             f"no disk cache: stream.cache.gigabytes={config.gigabytes:g} is less than one sample "
-            f"of {index.root} ({largest} bytes)",
+            f"of {without_secrets(index.root)} ({largest} bytes)",
             stacklevel=3,
         )
         return ()

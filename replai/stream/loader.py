@@ -29,7 +29,7 @@ from replai.stream.plan import StreamState, advanced, batches_per_epoch, local_b
 from replai.stream.quarantine import BadSampleConfig, Quarantine
 from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
-from replai.stream.sampling import SamplingConfig, qualifying_items
+from replai.stream.sampling import At, SamplingConfig, qualifying_items
 from replai.stream.worker import fork_server, is_lost_worker, kill_workers, live_with_trainer
 from replai.views import AudioView, View, reach
 
@@ -48,8 +48,8 @@ class StreamConfig:
     """Finished batches that each worker keeps ready."""
     read_unit: int = 4
     """Neighbouring samples of a shard that stay together in the order, read by one request (of at
-    most 16 samples); 1 shuffles each on its own. A run that resumes keeps the one that it began
-    with.
+    most 16 samples); 1 shuffles each on its own, as actions are in any case. A run resumes with
+    the one that it began with alone; those of before it was 4 began with 1.
     """
     s3_client: S3Client = S3Client.auto
     """auto, s3fs or obstore: what reads samples from S3."""
@@ -107,7 +107,9 @@ class AVStream:
         share = share or Share()
         needs_audio = any(isinstance(view, AudioView) for view in views)
         items = qualifying_items(index, sampling, reach(views), needs_audio)
-        items = replace(items, mix=replace(items.mix, unit=self.config.read_unit))
+        # Neighbours among actions are of one segment, not strangers.
+        unit = 1 if sampling.at is At.actions else self.config.read_unit
+        items = replace(items, mix=replace(items.mix, unit=unit))
         global_visits = batch_size // sampling.per_visit if num_epochs is not None else batch_size
         local_visits = local_batch_size(global_visits, share.world_size)
         self.num_items = len(items)
@@ -129,7 +131,7 @@ class AVStream:
                 epoch=0,
                 batch=0,
                 dataset_hash=index.header.dataset_hash,
-                read_unit=self.config.read_unit,
+                read_unit=unit,
             ),
             budget_bytes=int(self.config.megabytes_in_flight * 1e6),
             retry=self.config.retry,

@@ -86,7 +86,7 @@ def bad_sample(failed: Failed, reader: RangeReader) -> BadSample:
         place.position,
         reader.stored.key(row),
         without_secrets(reader.stored.shard_url(row)),
-        failed.reason,
+        without_secrets(failed.reason),
     )
 
 

@@ -1,38 +1,86 @@
-"""One process at a time writes to a run's folder."""
+"""One run at a time in a run's folder."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
+from replai.core import storage
 from replai.core.errors import UserError
+from replai.training.ranks import Ranks
 
 LOCK_NAME = ".lock"
+WAIT_SECONDS = 120.0
+"""For one that is about to end, as a job that was requeued, and for what NFS keeps of a node that
+died (90 s by default)."""
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 """What file systems without locks say; there nothing is refused."""
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Holds `folder` for this process, however it ends. Raises UserError if another holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_NAME).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"another run ({file.read().strip()}) writes to {folder}; wait for its end, or "
-                "give another out"
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
+def claimed(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Holds `folder` for the ranks of this run, however it ends; all begin once the first has it.
+
+    Where nothing else was written, the folder goes with the claim. Raises UserError if another run
+    holds it for longer than `WAIT_SECONDS`.
+    """
+    if not ranks.is_first:
+        ranks.agree(LOCK_NAME)
+        yield
+        return
+    with storage.naming_store_errors(str(folder)):
+        file = _locked(folder)
+    with file:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
-        yield
+        try:
+            ranks.agree(LOCK_NAME)
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / LOCK_NAME).unlink()
+                folder.rmdir()
+
+
+def _locked(folder: Path) -> IO[str]:
+    """The lock file, held."""
+    path, give_up_at, has_said = folder / LOCK_NAME, time.monotonic() + WAIT_SECONDS, False
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+        if _is_locked(file):
+            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                return file
+            file.close()  # the file that its last owner has just removed
+            continue
+        file.seek(0)
+        other = file.read().strip() or "a process"
+        file.close()
+        if time.monotonic() > give_up_at:
+            raise UserError(
+                f"another run ({other}) writes to {folder}; wait for its end, or give another out; "
+                f"if that process is gone, remove {path}"
+            )
+        if not has_said:
+            print(f"waiting for another run ({other}) to leave {folder}", flush=True)
+        has_said = True
+        time.sleep(min(1.0, WAIT_SECONDS))
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Whether `file` is ours now, or its file system knows no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True

@@ -9,6 +9,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from replai.core.urls import without_secrets
 from replai.training.learner import Learner
 from replai.weights import (
     CONSTANTS,
@@ -90,7 +91,7 @@ def _report(match: Match, names: Mapping[str, str], name: str, url: str) -> str:
     num_new = len(match.resized) + len(match.absent)
     return "\n".join(
         [
-            f"starting from {url}",
+            f"starting from {without_secrets(url)}",
             *(f"{line}: {count} tensors" for line, count in counts.items() if count),
             *(f"  new, of another size in the file: {keys}" for keys in _grouped(match.resized)),
             *(f"  new, not in the file: {keys}" for keys in _grouped(match.absent)),

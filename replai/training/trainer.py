@@ -20,7 +20,6 @@ from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
 from replai.stream.plan import StreamState
-from replai.training.claim import claimed
 from replai.training.compute import refuse_single_moments, refuse_uneven_parts
 from replai.training.config import RunConfig
 from replai.training.examples import write_moments, write_row
@@ -90,7 +89,7 @@ class Trainer:
         """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.stop.listening())
-            self.log = self._opened_log(stack) if self.ranks.is_first else None
+            self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
             self.pace, self.started = Pace(), time.perf_counter()
             with self._saved_where_data_breaks_off():
                 self._make_steps()
@@ -201,14 +200,12 @@ class Trainer:
         with (self.config.folder / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def _opened_log(self, stack: contextlib.ExitStack) -> MetricsLog:
-        """The run's log, in its folder, which is held for this process alone."""
+    def _opened_log(self) -> MetricsLog:
         directory = self.config.folder
         with storage.naming_store_errors(self.config.out):
-            stack.enter_context(claimed(directory))
             for left in directory.glob(f".{CHECKPOINT_NAME}.*.tmp"):  # by one that was killed
                 left.unlink(missing_ok=True)
-            log = stack.enter_context(MetricsLog(directory, self.step))
+            log = MetricsLog(directory, self.step)
             (directory / CONFIG_NAME).write_text(config_yaml(self.config))
         return log
 
@@ -252,7 +249,8 @@ class Trainer:
         if self.log is not None:
             self.log.write(self.step, values)
             named = "  ".join(f"{name[9:]} {value:.4g}" for name, value in values.items())
-            print(f"held out, after epoch {epoch + 1}: {named}", flush=True)
+            when = f"epoch {epoch + 1}" if self._epoch_ended() else f"step {self.step}"
+            print(f"held out, after {when}: {named}", flush=True)
 
     def _refuse_nonfinite(self) -> None:
         if not self.stepper.is_finite():
@@ -267,9 +265,11 @@ class Trainer:
 
     def _validates(self, epoch: int) -> bool:
         """After every so many epochs, and after the last step, wherever in an epoch that is."""
-        ended = self.step % self.stream.batches_per_epoch == 0
-        due = ended and (epoch + 1) % self.config.validate_every_epochs == 0
-        return due or self.step == self.num_steps
+        due = (epoch + 1) % self.config.validate_every_epochs == 0
+        return (due and self._epoch_ended()) or self.step == self.num_steps
+
+    def _epoch_ended(self) -> bool:
+        return self.step % self.stream.batches_per_epoch == 0
 
     def _told_to_stop(self) -> bool:
         """Whether any rank was told to stop; all ranks stop after the same step.

@@ -9,6 +9,7 @@ import wave
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import fsspec
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from replai.checkpoint import save_checkpoint
 from replai.core.config import config_dict
 from replai.core.errors import UserError
+from replai.evaluation import sounds
 from replai.evaluation.config import (
     IntervalConfig,
     Method,
@@ -31,6 +33,7 @@ from replai.evaluation.features import Features
 from replai.evaluation.probe import run_probe
 from replai.evaluation.sounds import evaluate_folds, sound_features
 from replai.models import Encoders
+from replai.stream.loader import Share
 from tests.replai.evaluation.made_up import separable
 from tests.replai.training.runs import TINY_ENCODERS
 
@@ -179,3 +182,16 @@ def test_a_probe_of_nothing_is_refused() -> None:
         ProbeConfig(checkpoint="c", out="o")
     with pytest.raises(ValueError, match="or neither"):
         ProbeConfig(checkpoint="c", out="o", train_root="r")
+
+
+def test_ranks_bear_bad_sounds_as_one_does(folder: Path, encoders: Mapping[str, Encoders]) -> None:
+    """Few for each rank are few draws: the budget of one is told how many ranks there are."""
+    recordings = read_esc50(str(folder))
+    with (
+        mock.patch.object(sounds, "Quarantine", side_effect=InterruptedError) as made,
+        mock.patch.object(sounds, "Collected"),
+        pytest.raises(InterruptedError),
+    ):
+        sound_features(encoders, recordings, config(folder), CPU, Share(rank=0, world_size=2))
+    _, of_each, _, world_size = made.call_args.args
+    assert (of_each, world_size) == (len(recordings) // 2, 2)

@@ -455,3 +455,10 @@ def test_a_lost_worker_takes_along_what_would_not_end(small_root: Path) -> None:
         assert deaf.exitcode == -signal.SIGKILL
     finally:
         deaf.kill()
+
+
+def test_actions_are_shuffled_one_by_one(small_root: Path) -> None:
+    """Neighbours among them are of one segment, which would fill batches with its like."""
+    stream = make_stream(small_root, sampling=SamplingConfig(at=At.actions))
+    assert stream.mix.unit == stream.state.read_unit == 1
+    assert make_stream(small_root).mix.unit == READ_UNIT

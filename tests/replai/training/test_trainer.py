@@ -1,10 +1,12 @@
 """The trainer on a small packed world: resume, refusals, signals, several ranks."""
 
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -175,16 +177,35 @@ def test_a_folder_of_a_run_is_a_path(small_root: Path, tmp_path: Path, out: str)
         replace(tiny_run(small_root, tmp_path), out=out)
 
 
-def test_two_runs_in_one_folder_are_refused(small_root: Path, tmp_path: Path) -> None:
+def test_two_runs_in_one_folder_are_refused(
+    small_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     config = tiny_run(small_root, tmp_path, max_steps=1)
     left = tmp_path / f".{CHECKPOINT_NAME}.12345678.tmp"
     left.write_bytes(b"half a checkpoint")
-    with claimed(tmp_path), pytest.raises(UserError, match=rf"process {os.getpid()} on .*out"):
-        Trainer(config, ALONE).train()
+    monkeypatch.setattr("replai.training.claim.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(sys, "argv", _train_command(config, tmp_path / "config.yaml")[1:])
+    with claimed(tmp_path, ALONE), pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
+    said = capsys.readouterr()
+    assert f"waiting for another run (process {os.getpid()} on " in said.out
+    assert f"writes to {tmp_path}; wait for its end, or give another out" in said.err
     assert not (tmp_path / METRICS_NAME).exists()
     assert left.exists()
     Trainer(config, ALONE).train()
     assert not left.exists()
+
+
+def test_a_run_that_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with claimed(tmp_path, ALONE):
+            waiting = pool.submit(lambda: claimed(tmp_path, ALONE).__enter__())
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        waiting.result(timeout=30)
 
 
 def test_jitter_changes_colours_and_nothing_else(small_root: Path, tmp_path: Path) -> None:
