@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -32,7 +32,7 @@ from sharder.detectors import Config, detector_of, terms_of
 from sharder.engine import Engine
 from sharder.lock import only_one
 from sharder.report import Skipped, console, name_skipped, with_progress
-from sharder.sources import Source, opened, size_of
+from sharder.sources import Source, available, opened
 from sharder.timestamps import job_of, write_moments
 
 
@@ -46,8 +46,8 @@ def detect(
     another process, if a source named by the user is no media, and if no moment is found
     anywhere.
     """
-    sizes = [size_of(source) for source in sources]
-    job, parts = _job(sources, sizes, config), parts_folder(output)
+    sizes = available(sources)
+    job, parts = _job(sizes, config), parts_folder(output)
     alone = partial(only_one, output, storage.join(parts, LOCK_NAME), "detect")
     if not overwrite and _is_done(output, job):
         if storage.is_folder(parts):  # as one that was killed at its very end leaves it
@@ -55,9 +55,7 @@ def detect(
                 remove_parts(parts)
         console.print(f"{output} is already there, from the same sources; nothing to do")
         return
-    keys = {
-        key_of(source, size, config): source for source, size in zip(sources, sizes, strict=True)
-    }
+    keys = {key_of(source, size, config): source for source, size in sizes.items()}
     with alone() as check_lock:
         if not overwrite and _is_done(output, job):
             console.print(f"{output} was finished meanwhile, from the same sources")
@@ -142,8 +140,8 @@ def _write(output: str, found: Sequence[Detected], job: str, config: Config) -> 
     write_moments(output, moments, job, repr(config), terms_of(config).short_unit)
 
 
-def _job(sources: Sequence[Source], sizes: Sequence[int], config: Config) -> str:
-    files = [(one.video_id, one.url, size) for one, size in zip(sources, sizes, strict=True)]
+def _job(sizes: Mapping[Source, int], config: Config) -> str:
+    files = [(one.video_id, one.url, size) for one, size in sizes.items()]
     return hashlib.sha256(json.dumps([files, asdict(config)]).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from replai.core import storage
-from replai.core.errors import DiskError, SampleError
+from replai.core.errors import SampleError
 from sharder.encode import Profile, encode_file
 from sharder.part import sample_record
 from sharder.plan import PackConfig, Plan
@@ -73,7 +73,7 @@ def try_some(segments: Sequence[Segment], profile: Profile) -> Trial:
         try:
             with storage.reading(segment.url) as file:
                 encoded = encode_file(profile, file, segment.span, segment.size)
-        except (SampleError, DiskError) as error:
+        except SampleError as error:
             trial.problem = f"{segment.key}: {error}"
             continue
         sample = Sample(

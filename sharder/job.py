@@ -59,6 +59,12 @@ def refuse_others(
     theirs, contents = standing.under_way, standing.contents
     if theirs is not None and theirs.digest != job.digest and not standing.has(theirs):
         remove = storage.join(root, PARTS_NAME) if contents else root
+        if theirs.command == job.command:
+            raise UserError(
+                f"{root} was begun by this very command, but with other sources, moments or "
+                "labels, or by another version of the sharder; go on with those, or remove "
+                f"{remove} to give it up, or give another --out"
+            )
         raise UserError(
             f"{root} is being made by another job ({theirs.command}); run that again, to its end, "
             f"or remove {remove} to give it up, or give another --out"

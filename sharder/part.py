@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from replai.core import storage
-from replai.core.errors import DiskError, NotFoundError, SampleError
+from replai.core.errors import NotFoundError, SampleError
 from replai.core.record import SampleRecord
 from replai.core.timeline import Span
 from sharder.encode import Profile
@@ -123,7 +123,7 @@ def _samples(
             try:
                 with sources.opened(segment.url) as media:
                     encoded = profile.encode(media, segment.span, segment.size)
-            except (SampleError, DiskError) as error:
+            except SampleError as error:
                 skipped.append((segment.key, str(error)))
                 continue
             record = sample_record(segment, encoded)

@@ -18,7 +18,7 @@ from sharder.labelling import continued, joined_nouns, joined_verbs
 from sharder.plan import PackConfig, Plan, make_plan, probe_all, probe_source
 from sharder.report import Skipped, console, name_skipped
 from sharder.root import Contents, read_findings
-from sharder.sources import Source, size_of
+from sharder.sources import Source, available
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def prepare(
 ) -> Ready | None:
     """What is still to be done; None if nothing is. Writes nothing. Raises UserError as `pack`."""
     refuse_strangers(sources, moments, annotations)
-    settings = _settings(profile, config)
-    job = Job(_digest(sources, moments, annotations, settings, config, append), command)
+    sizes, settings = available(sources), _settings(profile, config)
+    job = Job(_digest(sizes, moments, annotations, settings, config, append), command)
     standing = read_standing(root)
     if standing.has(job):
         console.print(f"{root} is already finished, by the same job; nothing to do")
         return None
     refuse_others(root, standing, job, settings, append=append)
-    inputs = Inputs(sources, moments, annotations)
+    inputs = Inputs(list(sizes), moments, annotations)
     if standing.contents is not None:
         read_findings(root)  # which the new ones join: refused now, not once all is packed
         inputs = _new_ones(inputs, standing.contents, root, engine)
@@ -138,7 +138,7 @@ def _settings(profile: Profile, config: PackConfig) -> dict[str, str]:
 
 
 def _digest(
-    sources: Sequence[Source],
+    sizes: Mapping[Source, int],
     moments: dict[str, list[Moment]],
     annotations: Annotations,
     settings: dict[str, str],
@@ -147,7 +147,7 @@ def _digest(
 ) -> str:
     """sha256 over everything that the job's bytes depend on."""
     description = {
-        "sources": [(s.video_id, s.url, size_of(s)) for s in sources],
+        "sources": [(s.video_id, s.url, size) for s, size in sizes.items()],
         "moments": {video_id: [asdict(m) for m in found] for video_id, found in moments.items()},
         "annotations": repr(annotations),
         "settings": settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,6 @@ from replai.core import storage
 from replai.core.annotations.labels import file_name
 from replai.core.errors import (
     CredentialsError,
-    DiskError,
     NotFoundError,
     RefusedError,
     SampleError,
@@ -25,6 +25,8 @@ from replai.media.probe import MediaFacts, probe
 from sharder.report import Skipped, name_skipped
 from sharder.visible import list_visible
 
+ASKED_AT_ONCE = 16
+_SAY_ALL_BY_HEAD = ("http://", "https://")  # and may send a whole file for one byte
 AUDIO_EXTENSIONS = frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"})
 
 
@@ -50,6 +52,8 @@ def find_sources(arguments: Sequence[str], *, with_audio_files: bool) -> list[So
     for argument in arguments:
         for source in _sources_of(argument, extensions):
             other = sources.setdefault(source.video_id, source)
+            if source.named:
+                sources[source.video_id] = source
             if other.url != source.url and not _is_one_file(other.url, source.url):
                 raise UserError(
                     f"two sources have the video id {source.video_id!r}: {other.url} and "
@@ -70,48 +74,49 @@ def only_named(sources: Sequence[Source], video_ids: Set[str]) -> list[Source]:
 
 
 def facts_of(source: Source) -> MediaFacts:
-    """What the headers of `source` say. Raises SampleError if it is no media, and as `opened`."""
+    """What the headers of `source` say. Raises SampleError if it is no media."""
     with opened(source) as file:
         return probe(file)
 
 
 @contextmanager
 def opened(source: Source) -> Iterator[BinaryIO]:
-    """The file of `source`, for the block that reads it.
+    """The file of `source`, for the block that reads it. Raises SampleError if it is empty."""
+    if storage.file_size(source.url) == 0:
+        raise SampleError("the file is empty")
+    with storage.reading(source.url) as file:
+        yield file
 
-    Raises SampleError if it is empty; and, of one that the user has not named, if its store does
-    not give it or its disk cannot read it. Else this raises what `storage` does.
+
+def available(sources: Sequence[Source]) -> dict[Source, int]:
+    """Bytes of each source; those that a store does not give are left out, counted and named.
+
+    That is settled here, before anything is done: what fails later on may be a store, or a disk,
+    that comes back, and stops the command. Raises UserError if one that the user named is not
+    given, if none is, and if credentials are wrong or a store does not answer.
     """
-    with _unavailable_is_sample_error(source):
-        if storage.file_size(source.url) == 0:
-            raise SampleError("the file is empty")
-        with storage.reading(source.url) as file:
-            yield file
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        found = dict(zip(sources, pool.map(_size_or_refusal, sources), strict=True))
+    refused = {one: why for one, why in found.items() if isinstance(why, UserError)}
+    if len(refused) == len(found):
+        raise next(iter(refused.values()))
+    name_skipped([Skipped(one.url, str(why)) for one, why in refused.items()], "sources")
+    return {one: size for one, size in found.items() if isinstance(size, int)}
 
 
-def size_of(source: Source) -> int:
-    """Bytes of `source`; -1 where `opened` raises SampleError."""
+def _size_or_refusal(source: Source) -> int | UserError:
     try:
-        with _unavailable_is_sample_error(source):
-            return storage.file_size(source.url)
-    except SampleError:
-        return -1
-
-
-@contextmanager
-def _unavailable_is_sample_error(source: Source) -> Iterator[None]:
-    """For sources that are not named. A local one was opened when it was listed: if it is not to be
-    had now, this may be another machine.
-    """
-    try:
-        yield
+        size = storage.file_size(source.url)
+        if not source.url.startswith(_SAY_ALL_BY_HEAD) and not storage.is_local(source.url):
+            with storage.naming_store_errors(source.url):
+                storage.read_range(source.url, 0, 1)  # an archived object has a size, and no bytes
+        return size
     except CredentialsError:
         raise
-    except (NotFoundError, RefusedError, DiskError) as error:
-        is_its_own = isinstance(error, DiskError) or not storage.is_local(source.url)
-        if source.named or not is_its_own:
+    except (NotFoundError, RefusedError) as error:
+        if source.named or storage.is_local(source.url):
             raise
-        raise SampleError(str(error)) from None
+        return error
 
 
 def _sources_of(argument: str, extensions: frozenset[str]) -> list[Source]:

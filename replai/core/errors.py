@@ -33,10 +33,6 @@ class CredentialsError(RefusedError):
     """It would refuse anything else, too: credentials are missing, or have expired."""
 
 
-class DiskError(UserError):
-    """A disk of this machine cannot read a file, or a part of it."""
-
-
 class PeerLostError(Exception):
     """Another process of the run is gone, or does not answer: a rank, or a decode process.
 

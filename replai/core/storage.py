@@ -22,7 +22,6 @@ from fsspec.implementations.local import LocalFileSystem
 
 from replai.core.errors import (
     CredentialsError,
-    DiskError,
     NotFoundError,
     RefusedError,
     UserError,
@@ -111,8 +110,6 @@ def naming_store_errors(url: str) -> Iterator[None]:
     except PermissionError as error:
         raise _refused(name, error) from None
     except OSError as error:
-        if error.errno == errno.EIO and is_local(url):  # s3fs says EIO of anything
-            raise DiskError(f"{name}: {first_line(error)}") from None
         remedy = "; make room and run it again" if error.errno in _NO_ROOM else ""
         raise UserError(f"{name}: {first_line(error)}{remedy}") from None
     except (ImportError, ValueError) as error:

@@ -127,6 +127,14 @@ def test_what_is_no_regular_file_is_skipped_and_named(
     assert f"skipped 1 files: {tmp_path}/pipe.mov: no regular file" in said
 
 
+def test_a_file_that_is_named_beside_its_folder_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"video")
+    for arguments in ([tmp_path, path], [path, tmp_path]):
+        (found,) = find_sources([str(one) for one in arguments], with_audio_files=False)
+        assert found.named
+
+
 def test_a_path_and_a_url_of_one_file_are_one_source(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"video")

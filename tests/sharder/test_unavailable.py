@@ -1,5 +1,5 @@
-"""Sources that their store or disk does not give: left out and named, if the user has not named
-them; what concerns all of them stops the command."""
+"""Sources that their store does not give: left out and named before anything is done, if the user
+has not named them; what fails later, or concerns all of them, stops the command."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
+from unittest import mock
 
 import pytest
 
@@ -51,9 +52,11 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, **statuses: int) -> Iterator[str]:
-    """The URL of a web server of `folder` that answers for NAME.mp4 with a status."""
-    told = {f"/{name}.mp4": status for name, status in statuses.items()}
+def serving(folder: Path, told: dict[str, int] | None = None, **statuses: int) -> Iterator[str]:
+    """The URL of a web server of `folder` that answers for NAME.mp4 with a status; `told`, by path,
+    may change meanwhile."""
+    told = {} if told is None else told
+    told |= {f"/{name}.mp4": status for name, status in statuses.items()}
     handler = type("Spoiled", (Handler,), {"statuses": told})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -142,27 +145,34 @@ def spoil_b(monkeypatch: pytest.MonkeyPatch, *, good_times: int) -> None:
     monkeypatch.setattr(storage, "open_input", open_input)
 
 
-def test_what_a_disk_cannot_read_is_left_out_and_named(
-    videos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spoil_b(monkeypatch, good_times=0)
-    outcome = run("detect", videos, "-o", tmp_path / "m.parquet", *ONE)
-    assert outcome.code == 0, outcome
-    assert f"skipped 1 sources: {videos}/b.mp4: unreadable: " in flat(outcome)
-    assert "Input/output error" in flat(outcome)
-    assert set(read_moments(str(tmp_path / "m.parquet"))) == {"a", "c"}
-    named = run("detect", videos / "b.mp4", "-o", tmp_path / "n.parquet", *ONE)
-    assert named.code == 2
-    assert named.lines == (f"error: {videos}/b.mp4: [Errno 5] Input/output error",)
-
-
-def test_spans_that_a_disk_cannot_read_are_left_out_as_other_damage(
+def test_a_disk_that_cannot_read_stops_what_goes_on_when_it_can(
     videos: Path, moments: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spoil_b(monkeypatch, good_times=1)  # its header
+    """It may be a mount that is gone: what else it holds is not left out for that."""
+    told = f"error: {videos}/b.mp4: [Errno 5] Input/output error"
+    detect = ("detect", videos, "-o", tmp_path / "m.parquet", *ONE)
     to = ("--moments", moments, "--profile", "copy", "--out", tmp_path / "root")
-    outcome = run("pack", videos, *to, *ONE)
-    assert outcome.code == 0, outcome
-    assert "skipped 1 segments: b_000000000: " in flat(outcome)
-    assert "Input/output error" in flat(outcome)
-    assert {record.video_id for record, _ in samples(tmp_path / "root").values()} == {"a", "c"}
+    pack = ("pack", videos, *to, *ONE)
+    for command, good_times in ((detect, 0), (pack, 0), (pack, 1)):  # 1: its header
+        with monkeypatch.context() as patched:
+            spoil_b(patched, good_times=good_times)
+            outcome = run(*command)
+        assert (outcome.code, outcome.lines[-1]) == (2, told), outcome
+    assert run(*detect).code == run(*pack).code == 0
+    assert set(read_moments(str(tmp_path / "m.parquet"))) == {"a", "b", "c"}
+    assert {one.video_id for one, _ in samples(tmp_path / "root").values()} == {"a", "b", "c"}
+
+
+def test_the_same_command_with_other_sources_is_told_so(
+    videos: Path, moments: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: dict[str, int] = {}
+    with serving(videos, statuses) as url:
+        to = ("--moments", moments, "--profile", "copy", "--out", tmp_path / "root")
+        with monkeypatch.context() as patched:
+            patched.setattr("sharder.pack.finish_root", mock.Mock(side_effect=KeyboardInterrupt))
+            assert run("pack", url, *to, *ONE).code == 130
+        statuses["/b.mp4"] = 403
+        outcome = run("pack", url, *to, *ONE)
+    assert outcome.code == 2 and "b.mp4 was refused (403" in flat(outcome)
+    assert "was begun by this very command, but with other sources" in flat(outcome)
