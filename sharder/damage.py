@@ -39,7 +39,7 @@ def refuse_damaged(media: Media, packets: Sequence[Packet[Stream]]) -> None:
     """Raises SampleError if one of `packets`, all of one stream, is damaged."""
     if not packets:
         return
-    looks_whole = _look(packets[0].stream)
+    looks_whole = _look(packets[0].stream, is_padded=_are_padded(packets))
     for packet in packets:
         if packet.is_corrupt or not looks_whole(bytes(packet)):
             seconds = float(media.seconds(pts_of(packet), packet.stream))
@@ -104,13 +104,23 @@ def _times(
             yield start, start + (packet.duration or 0) * tick
 
 
-def _look(stream: Stream) -> Callable[[bytes], bool]:
+def _are_padded(packets: Sequence[Packet[Stream]]) -> bool:
+    """Whether zeros at a packet's end are padding, as most have them: Annex B allows it, and a
+    program that makes an MP4 of it may count them to the last unit's length.
+    """
+    return 2 * sum(bytes(packet).endswith(_HOLE) for packet in packets) > len(packets)
+
+
+def _look(stream: Stream, is_padded: bool) -> Callable[[bytes], bool]:
     """Tells of a packet's bytes whether an encoder may have written them."""
     context = stream.codec_context
     codec = context.codec.canonical_name
     if codec in _START_CODED:
         prefix = _length_bytes(codec, context.extradata or b"")
-        return partial(_are_units, prefix=prefix) if prefix else _has_no_hole_within
+        has_no_hole = _has_no_hole_within if is_padded or not prefix else _has_no_hole
+        if prefix:
+            return partial(_are_units, prefix=prefix, has_no_hole=has_no_hole)
+        return has_no_hole
     return any if codec in _NEVER_ZERO else lambda data: True
 
 
@@ -120,7 +130,7 @@ def _has_no_hole(data: bytes) -> bool:
 
 
 def _has_no_hole_within(data: bytes) -> bool:
-    """The same, but that zeros may follow the last unit, as they may where start codes tell it."""
+    """The same, but that zeros may follow: padding, or those before the next start code."""
     return _has_no_hole(data) or _HOLE not in data.rstrip(b"\0")
 
 
@@ -130,7 +140,7 @@ def _length_bytes(codec: str, extradata: bytes) -> int:
     return (extradata[at] & 3) + 1 if len(extradata) > at and extradata[0] == 1 else 0
 
 
-def _are_units(data: bytes, prefix: int) -> bool:
+def _are_units(data: bytes, prefix: int, has_no_hole: Callable[[bytes], bool]) -> bool:
     """Whether `data` is units of H.264 or HEVC, each behind its length, and nothing else."""
     at = 0
     while at < len(data):
@@ -138,6 +148,6 @@ def _are_units(data: bytes, prefix: int) -> bool:
         at = start + int.from_bytes(data[at:start], "big")
         if not start < at <= len(data) or data[start] & 0x80:  # a bit that is always 0
             return False
-        if not _has_no_hole(data[start:at]):  # at its end neither: its length leaves out padding
+        if not has_no_hole(data[start:at]):
             return False
     return True

@@ -94,6 +94,36 @@ def test_a_picture_whose_end_is_lost_is_not_copied(container: str) -> None:
             encode_file(CopyProfile(), io.BytesIO(holed), span, (32, 32))
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_pictures_that_are_padded_with_zeros_are_whole(container: str, profile: str) -> None:
+    """As Annex B allows; what is made of it here counts them to the last unit's length."""
+    recipe = replace(LONG, num_frames=30, audio_codec=None, noise=60)
+    data = remuxed(remuxed(encoded(replace(recipe, container="mpegts")), "mpegts", 64), container)
+    span = Span(0.0, 2.5)
+    assert encode_file(PROFILES[profile], io.BytesIO(data), span, (32, 32)).media
+    with av.open(io.BytesIO(data)) as source:
+        picture = [bytes(packet) for packet in source.demux(video=0) if packet.size][7]
+    assert picture.endswith(bytes(64)) and data.count(picture) == 1
+    holed = data.replace(picture, picture[:100] + bytes(40) + picture[140:])
+    with pytest.raises(SampleError, match="video is damaged"):
+        encode_file(PROFILES[profile], io.BytesIO(holed), span, (32, 32))
+
+
+def remuxed(data: bytes, container: str, num_zeros: int = 0) -> bytes:
+    """The video of `data` in another container, with zeros behind each packet."""
+    sink = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(sink, "w", format=container) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.pts is not None:
+                padded = av.Packet(bytes(packet) + bytes(num_zeros))
+                padded.pts, padded.dts, padded.time_base = packet.pts, packet.dts, packet.time_base
+                padded.is_keyframe, padded.stream = packet.is_keyframe, stream
+                target.mux(padded)
+    return sink.getvalue()
+
+
 @pytest.mark.parametrize("has_sound", [True, False])
 def test_spans_behind_the_end_of_a_file_cut_off_are_left_out(has_sound: bool) -> None:
     """Its header, at its front, still tells of them. The cut falls between two packets."""
