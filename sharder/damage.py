@@ -65,7 +65,8 @@ def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
         if is_empty and not (guesses and _is_silent_around(reached, start, heard, read_to)):
             raise SampleError(f"damaged: it holds nothing from {first:.2f} to {start:.2f} s")
         reached = max(reached, stop)
-    if guesses and _is_silent_around(reached, math.inf, heard, read_to):
+    is_begun = reached > span.start_seconds  # else the file may be cut off before it
+    if guesses and is_begun and _is_silent_around(reached, math.inf, heard, read_to):
         return
     reached = max(reached, span.start_seconds)
     if span.stop_seconds - reached > _LONGEST_TAIL_SECONDS:

@@ -136,3 +136,16 @@ def test_spans_behind_the_end_of_a_file_cut_off_are_left_out(has_sound: bool) ->
     for end in ends[len(ends) // 3 : -len(ends) // 3 : 23]:
         kept = stored_spans(whole[:end], CopyProfile())
         assert kept == SPANS[: len(kept)] and 2 <= len(kept) < len(SPANS) - 1
+
+
+def test_so_they_are_where_no_frame_tells_how_long_it_is_shown() -> None:
+    """The cut is behind a keyframe: who seeks there reads no sound at all."""
+    whole = encoded(replace(LONG, container="matroska", gop=20))
+    with av.open(io.BytesIO(whole)) as container:
+        packets = [(p.pos, p.is_keyframe and p.stream.type == "video") for p in container.demux()]
+    starts = sorted(pos for pos, _ in packets if pos is not None)
+    key = [pos for pos, is_key in packets if is_key][15]
+    cut = whole[: starts[starts.index(key) + 1]]
+    for profile in PROFILES.values():
+        kept = stored_spans(cut, profile)
+        assert kept == SPANS[: len(kept)] and 2 <= len(kept) <= 3
