@@ -16,6 +16,10 @@ HIDDEN = {
     "https://host/my video.mp4?sig=a/b": "https://host/my video.mp4?…",
     "abfs://account/a.mp4?sig=abc": "abfs://account/a.mp4?…",
     "hf://datasets/me/a.mp4?token=abc": "hf://datasets/me/a.mp4?…",
+    "abfs://me:pw@account/a.mp4": "abfs://…@account/a.mp4",
+    "wasbs://c:a@b:pw@account/a.mp4": "wasbs://…@account/a.mp4",
+    "https://proxy/s3://b/my a,b.mp4?sig=abc": "https://proxy/s3://b/my a,b.mp4?…",
+    "s3://arn:pw@bucket/a.mp4": "s3://…@bucket/a.mp4",
     "s3://AKIA:ab/cd@bucket": "s3://…@bucket",
     "s3://AKIA:ab/cd@bucket/x/a.mp4": "s3://…@bucket/x/a.mp4",
     "ftp://user:p@ss@host/v": "ftp://…@host/v",
@@ -26,6 +30,11 @@ SHOWN = (
     "s3://bucket/a@b.mp4", "s3://bucket/what? a@b?c.mp4", "S3://bucket/a?b", "gs://b/a?b",
     "/home/me@work/a?b.mp4", "a@b.mp4", "file:///videos/a@b?c.mp4", "http://host:8080/a@b.mp4",
     "memory://a?b", "http://[::1]:8080/a@b.mp4", "no such http://host/a.mp4; did you mean 'b'?",
+    "abfs://videos@account.dfs.core.windows.net/v@w/a.mp4", "wasbs://videos@account:443/a@b.mp4",
+    "s3://arn:aws:s3:us-west-2:123:accesspoint/ap/me@home/a.mp4",
+    "s3://arn:aws-cn:s3:cn-north-1:123:accesspoint/ap/me@home/a.mp4",
+    "two have it: https://h/my a.mp4 and /data/what?now/a.mp4; rename one",
+    "data.mix=[{root:http://h/a,weight:3},{root:s3://b/x?y}]",
 )  # fmt: skip
 
 
