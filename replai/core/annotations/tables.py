@@ -20,7 +20,8 @@ from replai.core.record import LARGEST_WHOLE
 _LOOKED_AT_BYTES = 4096
 """At a file's beginning: a video, say, is told before all of it is read."""
 _LINE_BREAK = re.compile("[\r\n]")
-_QUOTES = "a quote that is not closed, or one too many?"
+_QUOTED = re.compile(r'(?<![^,\r\n])("[^"\r\n]*(?:""[^"\r\n]*)*")[ \t]*(?=[,\r\n]|\Z)')
+"""A field in quotes; the space behind it is not of it."""
 
 T = TypeVar("T")
 
@@ -133,10 +134,11 @@ def _text(url: str) -> str:
 def _rows(url: str, text: str) -> Iterator[tuple[int, list[str]]]:
     """(first line, fields) of each row; of an empty line no fields.
 
-    Raises UserError for a field that holds a line break: where a quote is not closed, all rows up
-    to the next one would be its text.
+    Raises UserError for a field that holds a line break, in whatever column: where a quote is not
+    closed, all rows up to the next one would be its text, and nothing would tell them from a text.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = io.StringIO(_QUOTED.sub(r"\1", text), newline="")
+    reader = csv.reader(lines, strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -144,9 +146,14 @@ def _rows(url: str, text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise UserError(f"{url} line {line}: {error}; {_QUOTES}") from None
+            raise UserError(
+                f"{url} line {line}: {error}; a quote that is not closed, or one too many?"
+            ) from None
         if any(map(_LINE_BREAK.search, fields)):
-            raise UserError(f"{url} line {line}: a field holds a line break; {_QUOTES}")
+            raise UserError(
+                f"{url} line {line}: a field holds a line break; no line breaks within a field: "
+                "take them out, or close the quote before them"
+            )
         yield line, fields
 
 

@@ -94,14 +94,23 @@ def test_a_stray_quote_swallows_no_rows(
 ) -> None:
     path, joint = tmp_path / "plain.csv", end or "\n"
     text = joint.join([PLAIN, "a,0,1,open,door", "", *rows]) + end
-    with pytest.raises(UserError, match=rf"^{path} line 4: {reason}.*; a quote that is not closed"):
+    with pytest.raises(UserError, match=rf"^{path} line 4: {reason}.* quote"):
         read(path, text)
 
 
-def test_quotes_that_are_closed_or_in_a_text_are_legal(tmp_path: Path) -> None:
-    nouns = ("board, wooden", '6" board', "['a', 'b']", 'the "big" one')
-    fields = (nouns[0].join('""'), nouns[1], nouns[2].join('""'), '"the ""big"" one"')
-    rows = "".join(f"a,{n},{n + 1},open,{field}\n" for n, field in enumerate(fields))
+def test_so_it_does_in_a_column_that_is_not_read(tmp_path: Path) -> None:
+    """Between two quotes of one column nothing tells rows from the lines of a text."""
+    rows = ['a,0,1,open,door,"6 inch', "a,1,2,cut,board,", 'a,2,3,open,door,wide"']
+    with pytest.raises(UserError, match=r"line 2: .* no line breaks within a field: take them out"):
+        read(tmp_path / "plain.csv", "\n".join([f"{PLAIN},notes", *rows, ""]))
+
+
+@pytest.mark.parametrize("space", ["", " ", "\t "])
+def test_quotes_that_are_closed_or_in_a_text_are_legal(tmp_path: Path, space: str) -> None:
+    nouns = ("board, wooden", '6" board', "['a', 'b']", 'the "big" one', 'one," , two')
+    fields = ['"{}"'.format(noun.replace('"', '""')) for noun in nouns]
+    fields[1] = nouns[1]
+    rows = "".join(f'"a"{space},{n},9,open,{field}{space}\n' for n, field in enumerate(fields))
     found = read(tmp_path / "plain.csv", f"{PLAIN}\n{rows}")
     assert tuple(label.action.noun for label in found.labels) == nouns
 
