@@ -109,7 +109,8 @@ def _are_padded(packets: Sequence[Packet[Stream]]) -> bool:
     """Whether zeros at a packet's end are padding, as most have them: Annex B allows it, and a
     program that makes an MP4 of it may count them to the last unit's length.
     """
-    return 2 * sum(bytes(packet).endswith(_HOLE) for packet in packets) > len(packets)
+    ends = [bytes(memoryview(packet)[-len(_HOLE) :]) for packet in packets]
+    return 2 * ends.count(_HOLE) > len(packets)
 
 
 def _look(stream: Stream, is_padded: bool) -> Callable[[bytes], bool]:
