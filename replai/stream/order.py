@@ -94,12 +94,12 @@ def _part(seed: int, epoch: int, number: int, mix: Mix) -> NDArray[np.int64]:
     size, quota = mix.sizes[number], mix.quotas[number]
     first = epoch * quota
     own = range(first // size, -(-(first + quota) // size))
-    items = np.concatenate(
-        [_shuffled(size, mix.unit, generator(seed, e, number, "order")) for e in own]
-    )
+    epochs = [_shuffled(size, mix.unit, generator(seed, e, number, "order")) for e in own]
     start = first - own.start * size
-    numbered = items[start : start + quota] + sum(mix.sizes[:number])
-    return numbered.astype(np.int64, copy=False)
+    # No copies where there is one epoch, or one dataset: a worker would keep their memory.
+    items = (epochs[0] if len(epochs) == 1 else np.concatenate(epochs))[start : start + quota]
+    before = sum(mix.sizes[:number])
+    return items + before if before else items
 
 
 def _shuffled(size: int, unit: int, draw: np.random.Generator) -> NDArray[np.int64]:
@@ -110,6 +110,8 @@ def _shuffled(size: int, unit: int, draw: np.random.Generator) -> NDArray[np.int
     """
     if unit == 1:
         return draw.permutation(size)
-    ring = np.roll(np.arange(size), -int(draw.integers(size)))
-    whole = size // unit * unit
-    return np.concatenate([draw.permutation(ring[:whole].reshape(-1, unit)).ravel(), ring[whole:]])
+    start, num_units = int(draw.integers(size)), size // unit
+    items = np.arange(start, start + size)
+    whole = items[: num_units * unit].reshape(-1, unit)
+    np.add((start + unit * draw.permutation(num_units))[:, None], np.arange(unit), out=whole)
+    return np.remainder(items, size, out=items)  # in place: each worker would keep a copy's memory
