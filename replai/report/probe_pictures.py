@@ -78,7 +78,8 @@ def _bars(axes: Axes, rows: Result, all_rows: Sequence[str]) -> None:
         axes.bar(places, values, width * 0.92, label=row, color=_colour(row), alpha=shade)
         for place, name, value in zip(places, names, values, strict=True):
             _mark(axes, float(place), value, fields["intervals"].get(name))
-    axes.set_xticks(range(len(names)), [title_of(name) for name in names], fontsize=9)
+    titles = [title_of(name).replace(" of classes", "\nof classes") for name in names]
+    axes.set_xticks(range(len(names)), titles, fontsize=9)
     axes.tick_params(axis="x", length=0)
     axes.spines[["top", "right"]].set_visible(False)
 
