@@ -106,11 +106,12 @@ def _times(
 
 
 def _are_padded(packets: Sequence[Packet[Stream]]) -> bool:
-    """Whether zeros at a packet's end are padding, as most have them: Annex B allows it, and a
-    program that makes an MP4 of it may count them to the last unit's length.
+    """Whether zeros at a packet's end are padding, as most have some: Annex B allows it, and a
+    program that makes an MP4 of it may count them to the last unit's length. No unit itself ends in
+    a zero; padding to an alignment may be of a few bytes.
     """
-    ends = [bytes(memoryview(packet)[-len(_HOLE) :]) for packet in packets]
-    return 2 * ends.count(_HOLE) > len(packets)
+    ends = [bytes(memoryview(packet)[-1:]) for packet in packets]
+    return 2 * ends.count(b"\0") > len(packets)
 
 
 def _look(stream: Stream, is_padded: bool) -> Callable[[bytes], bool]:

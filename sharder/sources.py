@@ -107,7 +107,8 @@ def available(sources: Sequence[Source]) -> dict[Source, int]:
 def _size_or_refusal(source: Source) -> int | UserError:
     try:
         size = storage.file_size(source.url)
-        if not source.url.startswith(_SAY_ALL_BY_HEAD) and not storage.is_local(source.url):
+        says_all = source.url.startswith(_SAY_ALL_BY_HEAD) or storage.is_local(source.url)
+        if size and not says_all:
             with storage.naming_store_errors(source.url):
                 storage.read_range(source.url, 0, 1)  # an archived object has a size, and no bytes
         return size

@@ -10,9 +10,11 @@ _SCHEME = r"(?<![\w+.-])[a-z][\w+.-]*://"
 _WEB = re.compile(rf"(?!{_NAMES}){_SCHEME}", re.IGNORECASE)
 # A name before a query may hold spaces, but behind one no other path or URL of the same message.
 _NEXT = r"(?:\s/|(?<![\w+./-])[a-z][\w+.-]*://)"
-_QUERY = re.compile(rf"({_WEB.pattern}(?:(?!{_NEXT})[^?\n'\"])*)\?[^\s'\"]+", re.IGNORECASE)
+_APOSTROPHE = r"(?:['\"](?![\s:;,)]|$))"  # else it ends a quoted URL
+_NAME = rf"(?:(?!{_NEXT})(?:[^?\n'\"]|{_APOSTROPHE}))*"
+_QUERY = re.compile(rf"({_WEB.pattern}{_NAME})\?[^\s'\"]+", re.IGNORECASE)
 # Azure's are named container@account: no secret, if there is no password.
-_CONTAINERS = "".join(rf"(?<!\b{name}://)" for name in ("abfs", "abfss", "wasb", "wasbs"))
+_CONTAINERS = "".join(rf"(?<!\b{name}://)" for name in ("az", "abfs", "abfss", "wasb", "wasbs"))
 # Up to the last @ before the first slash; if what seems to be a port is none, up to the last @:
 # but the colons of Amazon's names (arn:aws:s3:...) are none of a password.
 _USER = re.compile(

@@ -7,9 +7,9 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from replai.core import storage
 from replai.core.errors import UserError
@@ -34,34 +34,49 @@ def claimed(folder: Path, ranks: Ranks) -> Iterator[None]:
         ranks.agree(LOCK_NAME)
         yield
         return
-    with storage.naming_store_errors(str(folder)):
-        file = _locked(folder)
-    with file:
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        try:
-            ranks.agree(LOCK_NAME)
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / LOCK_NAME).unlink()
-                folder.rmdir()
+    with ExitStack() as stack:
+        with storage.naming_store_errors(str(folder)):
+            file = stack.enter_context(_locked(folder))
+            stack.callback(_leave, file, folder)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
+        ranks.agree(LOCK_NAME)
+        yield
 
 
-def _locked(folder: Path) -> IO[str]:
+def _leave(file: FileIO, folder: Path) -> None:
+    with suppress(OSError):
+        if _is_at(file, folder / LOCK_NAME):
+            (folder / LOCK_NAME).unlink()
+            folder.rmdir()
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    """Whether `path` is still the open `file`, or was removed and perhaps made anew."""
+    return path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino
+
+
+def _locked(folder: Path) -> FileIO:
     """The lock file, held."""
     path, give_up_at, has_said = folder / LOCK_NAME, time.monotonic() + WAIT_SECONDS, False
+    tries = 100
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab+", buffering=0)
+        except (FileNotFoundError, FileExistsError):
+            tries -= 1
+            if not tries:
+                raise
+            continue  # its last owner has just removed the folder
         if _is_locked(file):
-            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-                return file
+            with suppress(FileNotFoundError):
+                if _is_at(file, path):
+                    return file
             file.close()  # the file that its last owner has just removed
             continue
         file.seek(0)
-        other = file.read().strip() or "a process"
+        other = file.read().decode().strip() or "a process"
         file.close()
         if time.monotonic() > give_up_at:
             raise UserError(
@@ -74,7 +89,7 @@ def _locked(folder: Path) -> IO[str]:
         time.sleep(min(1.0, WAIT_SECONDS))
 
 
-def _is_locked(file: IO[str]) -> bool:
+def _is_locked(file: FileIO) -> bool:
     """Whether `file` is ours now, or its file system knows no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

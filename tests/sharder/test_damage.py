@@ -104,24 +104,39 @@ def test_pictures_that_are_padded_with_zeros_are_whole(container: str, profile: 
     assert encode_file(PROFILES[profile], io.BytesIO(data), span, (32, 32)).media
     with av.open(io.BytesIO(data)) as source:
         picture = [bytes(packet) for packet in source.demux(video=0) if packet.size][7]
+    aligned = remuxed(encoded(recipe), container, alignment=48)
+    assert encode_file(PROFILES[profile], io.BytesIO(aligned), span, (32, 32)).media
     assert picture.endswith(bytes(64)) and data.count(picture) == 1
     holed = data.replace(picture, picture[:100] + bytes(40) + picture[140:])
     with pytest.raises(SampleError, match="video is damaged"):
         encode_file(PROFILES[profile], io.BytesIO(holed), span, (32, 32))
 
 
-def remuxed(data: bytes, container: str, num_zeros: int = 0) -> bytes:
-    """The video of `data` in another container, with zeros behind each packet."""
+def remuxed(data: bytes, container: str, num_zeros: int = 0, alignment: int = 1) -> bytes:
+    """The video of `data` in another container, with zeros behind each packet: so many, or up to a
+    multiple of `alignment`, counted to the length of its only unit."""
     sink = io.BytesIO()
     with av.open(io.BytesIO(data)) as source, av.open(sink, "w", format=container) as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.pts is not None:
-                padded = av.Packet(bytes(packet) + bytes(num_zeros))
+                padded = av.Packet(_aligned(bytes(packet), alignment) + bytes(num_zeros))
                 padded.pts, padded.dts, padded.time_base = packet.pts, packet.dts, packet.time_base
                 padded.is_keyframe, padded.stream = packet.is_keyframe, stream
                 target.mux(padded)
     return sink.getvalue()
+
+
+def _aligned(data: bytes, alignment: int) -> bytes:
+    """Zeros behind the last unit, in its length; units behind lengths of four bytes."""
+    if alignment == 1:
+        return data
+    at = last = 0
+    while at < len(data):
+        last, at = at, at + 4 + int.from_bytes(data[at : at + 4], "big")
+    padding = -len(data) % alignment
+    length = (len(data) - last - 4 + padding).to_bytes(4, "big")
+    return data[:last] + length + data[last + 4 :] + bytes(padding)
 
 
 @pytest.mark.parametrize("has_sound", [True, False])

@@ -199,6 +199,13 @@ def test_two_runs_in_one_folder_are_refused(
     assert not left.exists()
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/no/such/folder")
+    for folder in (tmp_path / "link", Path("/proc/run")):
+        with pytest.raises(UserError, match=str(folder)), claimed(folder, ALONE):
+            pass
+
+
 def test_a_run_that_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         with claimed(tmp_path, ALONE):
