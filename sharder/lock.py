@@ -7,20 +7,18 @@ that stays as it is for half a minute belongs to a run that died, and is taken o
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.file_lock import HeldError, hold, owner
 from sharder.part import PARTS_NAME
 from sharder.report import console
 
@@ -56,23 +54,11 @@ def only_one(target: str, url: str = "", work: str = "pack") -> Iterator[Callabl
         lease.release()
 
 
-def _locked(path: Path, target: str, work: str) -> IO[str]:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            owner = file.read()
-            file.close()
-            raise _taken(target, work, owner) from None
-        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-            file.truncate(0)
-            file.write(_owner())
-            file.flush()
-            return file
-        file.close()  # the file that its last owner has just removed
+def _locked(path: Path, target: str, work: str) -> FileIO:
+    try:
+        return hold(path)
+    except HeldError as error:
+        raise _taken(target, work, str(error)) from None
 
 
 def _remove(path: Path, missing: Sequence[Path]) -> None:
@@ -149,7 +135,7 @@ class Lease:
         return content is not None and json.loads(content)["id"] == self._id
 
     def _content(self) -> bytes:
-        return json.dumps({"owner": _owner(), "id": self._id, "beats": self._beats}).encode()
+        return json.dumps({"owner": owner(), "id": self._id, "beats": self._beats}).encode()
 
 
 def _read(url: str) -> bytes | None:
@@ -159,10 +145,6 @@ def _read(url: str) -> bytes | None:
             return bytes(fs.cat_file(path))
         except FileNotFoundError:
             return None
-
-
-def _owner() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _taken(target: str, work: str, owner: str) -> UserError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.file_lock import HeldError, hold, is_at
 from replai.training.ranks import Ranks
 
 LOCK_NAME = ".lock"
@@ -36,48 +35,33 @@ def claimed(folder: Path, ranks: Ranks) -> Iterator[None]:
         return
     with ExitStack() as stack:
         with storage.naming_store_errors(str(folder)):
-            file = stack.enter_context(_locked(folder))
+            file = _held(folder)
+        if file is not None:
+            stack.enter_context(file)
             stack.callback(_leave, file, folder)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
         ranks.agree(LOCK_NAME)
         yield
 
 
 def _leave(file: FileIO, folder: Path) -> None:
     with suppress(OSError):
-        if _is_at(file, folder / LOCK_NAME):
+        if is_at(file, folder / LOCK_NAME):
             (folder / LOCK_NAME).unlink()
             folder.rmdir()
 
 
-def _is_at(file: FileIO, path: Path) -> bool:
-    """Whether `path` is still the open `file`, or was removed and perhaps made anew."""
-    return path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino
-
-
-def _locked(folder: Path) -> FileIO:
-    """The lock file, held."""
+def _held(folder: Path) -> FileIO | None:
+    """The lock file, held; None where the file system knows no locks."""
     path, give_up_at, has_said = folder / LOCK_NAME, time.monotonic() + WAIT_SECONDS, False
-    tries = 100
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab+", buffering=0)
-        except (FileNotFoundError, FileExistsError):
-            tries -= 1
-            if not tries:
+            return hold(path)
+        except HeldError as error:
+            other = str(error) or "a process"
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
                 raise
-            continue  # its last owner has just removed the folder
-        if _is_locked(file):
-            with suppress(FileNotFoundError):
-                if _is_at(file, path):
-                    return file
-            file.close()  # the file that its last owner has just removed
-            continue
-        file.seek(0)
-        other = file.read().decode().strip() or "a process"
-        file.close()
+            return None
         if time.monotonic() > give_up_at:
             raise UserError(
                 f"another run ({other}) writes to {folder}; wait for its end, or give another out; "
@@ -87,15 +71,3 @@ def _locked(folder: Path) -> FileIO:
             print(f"waiting for another run ({other}) to leave {folder}", flush=True)
         has_said = True
         time.sleep(min(1.0, WAIT_SECONDS))
-
-
-def _is_locked(file: FileIO) -> bool:
-    """Whether `file` is ours now, or its file system knows no locks."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-    return True

@@ -2,7 +2,8 @@ import errno
 import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -190,6 +191,19 @@ def test_wrong_urls_are_one_line_that_names_them(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a web server that answers as `handler` does."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.mark.parametrize(
     ("status", "told"), [(404, "no such file"), (403, "was refused"), (503, "does not answer")]
 )
@@ -204,16 +218,11 @@ def test_a_web_server_is_taken_at_its_word(status: int, told: str) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/a.mp4"
+    with serving(Answer) as host:
         for ask in (storage.file_size, storage.read_bytes):
             with pytest.raises(UserError, match=told) as caught:
-                ask(url)
+                ask(f"{host}/a.mp4")
             assert isinstance(caught.value, NotFoundError) == (status == 404)
-        server.shutdown()
-        thread.join()
 
 
 def test_a_server_that_states_no_size_is_read_to_its_end() -> None:
@@ -235,17 +244,13 @@ def test_a_server_that_states_no_size_is_read_to_its_end() -> None:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Chunked) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/checkpoint.pt"
+    with serving(Chunked) as host:
+        url = f"{host}/checkpoint.pt"
         assert storage.stated_size(url) is None
         with storage.open_input(url) as file:
             assert file.read() == b"hello"
         with pytest.raises(UserError, match="does not state its size"):
             storage.file_size(url)
-        server.shutdown()
-        thread.join()
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
