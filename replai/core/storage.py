@@ -183,6 +183,8 @@ def exists(url: str) -> bool:
     says so of each key that is not there, in a bucket that may be read but not listed."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
+        if is_local(url):
+            return Path(path).exists()  # fsspec takes Ctrl-C, while it looks, for a no
         fs.invalidate_cache()  # what a listing of some time ago told
         return bool(fs.exists(path))
 
@@ -318,7 +320,7 @@ def remove_files(urls: list[str]) -> None:
     for url in urls:
         fs, path = filesystem(url)
         with naming_store_errors(url):
-            if fs.exists(path):
+            if exists(url):
                 fs.rm_file(path)
 
 

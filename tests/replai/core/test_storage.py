@@ -1,4 +1,5 @@
 import errno
+import os
 import threading
 import uuid
 from collections.abc import Iterator
@@ -251,6 +252,15 @@ def test_a_server_that_states_no_size_is_read_to_its_end() -> None:
             assert file.read() == b"hello"
         with pytest.raises(UserError, match="does not state its size"):
             storage.file_size(url)
+
+
+def test_ctrl_c_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(os, "stat", interrupted)
+        storage.exists(str(tmp_path))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
