@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from replai.core.record import SampleRecord
 
@@ -93,7 +93,7 @@ def _row(sample: Sample, data: bytes, offset: int) -> IndexRow:
     return IndexRow(
         offset=offset,
         size=len(data),
-        crc32=zlib.crc32(data),
+        crc32=crc32(data),
         key=sample.key,
         video_id=record.video_id,
         start_seconds=record.start_seconds,

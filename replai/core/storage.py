@@ -297,7 +297,7 @@ def create_bytes(url: str, data: bytes) -> bool:
     return True
 
 
-def write_local_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
+def write_local_atomically(path: Path, data: bytes | memoryview, *, sync: bool = True) -> None:
     """Writes a local file by way of a temporary name in the same folder.
 
     Without `sync` a power cut may leave it torn: for what can be had again.

@@ -150,7 +150,7 @@ class DiskCache:
         with contextlib.suppress(OSError):
             self.path(name).unlink(missing_ok=True)
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes | memoryview) -> None:
         """Keeps `data` as `name`, whole or not at all, if there is or can be made room.
 
         Raises OSError where the disk is full or refuses.

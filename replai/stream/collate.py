@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from replai.stream.blocks import Arrays, Block, Blocks, Layout, empty_arrays, leased_arrays
@@ -133,10 +134,10 @@ def _tensors(arrays: Arrays) -> dict[str, Tensor]:
 def _batch(group: Sequence[Decoded], views: Arrays) -> AVBatch:
     first = group[0].place
     assert {(v.place.epoch, v.place.batch) for v in group} == {(first.epoch, first.batch)}
-    counts = torch.tensor([len(visit.seconds) for visit in group])
+    counts = [len(visit.seconds) for visit in group]
 
-    def per_row(values: list[object], dtype: torch.dtype) -> Tensor:
-        return torch.tensor(values, dtype=dtype).repeat_interleave(counts, dim=0)
+    def per_row(values: list[object], dtype: DTypeLike) -> Tensor:
+        return torch.from_numpy(np.repeat(np.array(values, dtype), counts, axis=0))
 
     return AVBatch(
         epoch=first.epoch,
@@ -145,9 +146,9 @@ def _batch(group: Sequence[Decoded], views: Arrays) -> AVBatch:
         keys=tuple(v.key for v in group for _ in v.seconds),
         video_ids=tuple(v.video_id for v in group for _ in v.seconds),
         seconds=torch.from_numpy(np.concatenate([visit.seconds for visit in group])),
-        labels=per_row([visit.labels for visit in group], torch.int64),
-        positions=per_row([visit.place.position for visit in group], torch.int64),
-        items=per_row([visit.place.item for visit in group], torch.int64),
-        audio_coverage=per_row([visit.audio_coverage for visit in group], torch.float32),
-        valid=per_row([visit.place.valid for visit in group], torch.bool),
+        labels=per_row([visit.labels for visit in group], np.int64),
+        positions=per_row([visit.place.position for visit in group], np.int64),
+        items=per_row([visit.place.item for visit in group], np.int64),
+        audio_coverage=per_row([visit.audio_coverage for visit in group], np.float32),
+        valid=per_row([visit.place.valid for visit in group], np.bool_),
     )

@@ -14,7 +14,7 @@ from replai.stream.plan import Place
 from replai.stream.reader import RangeReader
 from replai.stream.sampling import Items
 from replai.stream.store import Outcome, Read, ReadError
-from replai.stream.stored import Stored
+from replai.stream.stored import Data, Stored
 
 MOST_IN_FLIGHT = 64
 """Samples of one worker under way, however small they are."""
@@ -30,7 +30,7 @@ class Fetched:
     place: Place
     row: int
     ordinal: int
-    data: bytes
+    data: Data
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from replai.core.index import HEADER_NAME, DatasetIndex
 from replai.stream.request import current_size
 
 
-def first_key(data: bytes) -> str | None:
+def first_key(data: bytes | memoryview) -> str | None:
     """Key of the sample that begins with `data`; None where no tar member begins."""
     try:
-        header = tarfile.TarInfo.frombuf(data[: tarfile.BLOCKSIZE], "utf-8", "replace")
+        header = tarfile.TarInfo.frombuf(bytes(data[: tarfile.BLOCKSIZE]), "utf-8", "replace")
     except tarfile.TarError:
         return None
     return header.name.split(".")[0]

@@ -23,7 +23,7 @@ from replai.core.seeding import generator
 from replai.stream.request import Hedge, S3Client, get_range, read_here
 from replai.stream.retry import Patience, RetryConfig, Silence, may_pass, waits_seconds
 from replai.stream.shards import ShardSizes
-from replai.stream.stored import Stored
+from replai.stream.stored import Data, Stored
 
 
 class ReadError(SampleError):
@@ -38,7 +38,7 @@ class ReadError(SampleError):
 class Read:
     """The bytes of one sample, and what it took to get them."""
 
-    data: bytes
+    data: Data
     seconds: float
     requests: int
     """0 where they came with those of a neighbour."""
@@ -62,7 +62,7 @@ that is down. Others are bugs.
 class _Answer:
     """What one request gave for one sample."""
 
-    data: bytes = b""
+    data: Data = b""
     error: Exception | None = None
     requests: int = 0
     seconds: float = 0.0
@@ -108,48 +108,47 @@ class Store:
         """All at once in one thread: threads and tasks cost more than reads."""
         try:
             async with self._deadline():
-                return await asyncio.to_thread(lambda: [self._read_here(row) for row in rows])
+                return await asyncio.to_thread(self._read_all_here, rows)
         except TimeoutError as error:
             return [_Answer(error=error, requests=1) for _ in rows]
 
-    def _read_here(self, row: int) -> _Answer:
-        _, offset, size = self._stored.range(row)
+    def _read_all_here(self, rows: Sequence[int]) -> list[_Answer]:
+        runs = self._stored.runs(rows)
+        return _in_place(runs, [self._read_here([rows[p] for p in run]) for run in runs])
+
+    def _read_here(self, run: Sequence[int]) -> list[_Answer]:
+        """As `_ask`, of a shard on this machine."""
+        url, (_, start, _) = self._stored.shard_url(run[0]), self._stored.range(run[0])
         started = time.monotonic()
         try:
-            data = read_here(self._stored.shard_url(row), offset, size)
-            return self._checked(row, data, 1, time.monotonic() - started)
+            data = read_here(url, start, sum(self._stored.size(row) for row in run))
         except Exception as error:
-            return _Answer(error=error, requests=1)
+            return _failed(error, 1, run)
+        return self._checked(run, data, 1, time.monotonic() - started)
 
     async def _ask_for_all(self, rows: Sequence[int]) -> list[_Answer]:
         runs = self._stored.runs(rows)
-        asked = await asyncio.gather(*(self._ask([rows[p] for p in run]) for run in runs))
-        answers = [_Answer()] * len(rows)
-        for run, some in zip(runs, asked, strict=True):
-            for position, answer in zip(run, some, strict=True):
-                answers[position] = answer
-        return answers
+        return _in_place(
+            runs, await asyncio.gather(*(self._ask([rows[p] for p in run]) for run in runs))
+        )
 
     async def _ask(self, run: Sequence[int]) -> list[_Answer]:
         """One request for samples that lie side by side; the first of them counts it."""
         url, (_, start, _) = self._stored.shard_url(run[0]), self._stored.range(run[0])
-        sizes = [self._stored.size(row) for row in run]
+        num_bytes = sum(self._stored.size(row) for row in run)
         started, num_requests = time.monotonic(), 0
 
         def request() -> Awaitable[bytes]:
             nonlocal num_requests
             num_requests += 1
-            return get_range(url, start, sum(sizes), self._s3_client)
+            return get_range(url, start, num_bytes, self._s3_client)
 
         try:
             async with self._deadline():
                 data = await (request() if storage.is_local(url) else self._hedge.answer(request))
         except Exception as error:
-            return [_Answer(error=error, requests=n) for n in _counted(num_requests, run)]
-        seconds = time.monotonic() - started
-        parts = _cut(data, sizes) if len(run) > 1 else [data]
-        counts = _counted(num_requests, run)
-        return [self._checked(*one, seconds) for one in zip(run, parts, counts, strict=True)]
+            return _failed(error, num_requests, run)
+        return self._checked(run, data, num_requests, time.monotonic() - started)
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
@@ -163,10 +162,18 @@ class Store:
             raise
         self._patience.answer(time.monotonic() - started)
 
-    def _checked(self, row: int, data: bytes, requests: int, seconds: float) -> _Answer:
-        damage = self._stored.damage(row, data)
-        error = SampleError(f"{self._stored.name(row)}: {damage}") if damage else None
-        return _Answer(data, error, requests, seconds)
+    def _checked(
+        self, run: Sequence[int], data: bytes, requests: int, seconds: float
+    ) -> list[_Answer]:
+        """What `data`, read in one request, gives for each sample of `run`; no copies."""
+        answers, view, start = [], memoryview(data), 0
+        for row, counted in zip(run, _counted(requests, run), strict=True):
+            part = view[start : start + self._stored.size(row)]
+            start += len(part)
+            damage = self._stored.damage(row, part)
+            error = SampleError(f"{self._stored.name(row)}: {damage}") if damage else None
+            answers.append(_Answer(part, error, counted, seconds))
+        return answers
 
     async def _persist(self, row: int, answer: _Answer, started: float) -> Read:
         """Sample `row`, whose first `answer` was an error, tried again on its own."""
@@ -206,10 +213,15 @@ def _counted(num_requests: int, run: Sequence[int]) -> Iterator[int]:
     return iter([num_requests] + [0] * (len(run) - 1))
 
 
-def _cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """`data` in pieces of `sizes`, the last ones shorter where it ends early."""
-    view, pieces, start = memoryview(data), [], 0
-    for size in sizes:
-        pieces.append(bytes(view[start : start + size]))
-        start += size
-    return pieces
+def _failed(error: Exception, num_requests: int, run: Sequence[int]) -> list[_Answer]:
+    return [_Answer(error=error, requests=counted) for counted in _counted(num_requests, run)]
+
+
+def _in_place(runs: Sequence[Sequence[int]], answers: Sequence[Sequence[_Answer]]) -> list[_Answer]:
+    """The answers of each run's samples, in the order of the rows that were asked for."""
+    placed = {
+        p: one
+        for run, some in zip(runs, answers, strict=True)
+        for p, one in zip(run, some, strict=True)
+    }
+    return [placed[position] for position in range(len(placed))]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from replai.core.index import DatasetIndex
 from replai.stream.shards import first_key
+
+Data = bytes | memoryview
+"""Bytes of a sample; a part of what one request brought is not copied."""
 
 
 class Stored:
@@ -52,11 +55,11 @@ class Stored:
                 runs.append([position])
         return runs
 
-    def damage(self, row: int, data: bytes) -> str | None:
+    def damage(self, row: int, data: Data) -> str | None:
         """What is wrong with `data` as the bytes of sample `row`; None if nothing is."""
         if len(data) != self.size(row):
             return f"{len(data)} of {self.size(row)} bytes; is the shard cut?"
-        if zlib.crc32(data) != int(self._crc32[row]):
+        if crc32(data) != int(self._crc32[row]):
             stored = first_key(data)
             hint = f"; {stored!r} is stored there" if stored not in (None, self.key(row)) else ""
             return f"bytes do not match their crc32{hint}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from replai.core.errors import SampleError
 from replai.core.record import Action, SampleRecord
 from replai.stream.fetch import Fetched
 from replai.stream.plan import Place
+from replai.stream.stored import Data
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def unpack_sample(
         samples = list(group_by_keys(_members(item.data)))
         (sample,) = samples
         record = SampleRecord.from_json(sample["json"])
-        media = bytes(sample["mp4"])
+        media: bytes = sample["mp4"]
     except (tarfile.TarError, ValueError, KeyError, RecursionError) as error:
         raise SampleError(f"index row {item.row} is not one sample: {_short(error)}") from error
     if actions is not None:
@@ -48,18 +48,24 @@ def unpack_sample(
     return Unpacked(item.place, item.row, item.ordinal, str(sample["__key__"]), record, media)
 
 
-def _members(data: bytes) -> Iterator[dict[str, Any]]:
-    """What webdataset's `tar_file_expander` gives: it reads streams, in blocks of 10 kB and
-    decompressed without a limit, and takes five times as long.
+def _members(data: Data) -> Iterator[dict[str, Any]]:
+    """What webdataset's `tar_file_expander` gives for plain files, at a tenth of the cost: it reads
+    streams, in blocks of 10 kB and decompressed without a limit.
+
+    Links, files with holes and headers that lead to further ones are refused: no shard has them.
     """
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        for member in tar:
-            # A sparse file's holes would be made, terabytes of them; below 0, it would not go on.
-            if not 0 <= member.size <= len(data):
-                raise tarfile.ReadError(f"{member.size} bytes of {member.name!r} in {len(data)}")
-            file = tar.extractfile(member) if member.isreg() else None
-            if file is not None:
-                yield {"fname": member.name, "data": file.read(), "__url__": "range"}
+    view, start = memoryview(data), 0
+    while start < len(view):
+        header = view[start : start + tarfile.BLOCKSIZE]
+        member = tarfile.TarInfo.frombuf(bytes(header), tarfile.ENCODING, "surrogateescape")
+        start += tarfile.BLOCKSIZE
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
+            raise tarfile.ReadError(f"{member.name!r} is no plain file")
+        if not 0 <= member.size <= len(view) - start:
+            raise tarfile.ReadError(f"{member.size} bytes of {member.name!r} in {len(view)}")
+        content = bytes(view[start : start + member.size])
+        yield {"fname": member.name, "data": content, "__url__": "range"}
+        start += member.size + -member.size % tarfile.BLOCKSIZE
 
 
 def _short(error: Exception) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import tarfile
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from replai.core import storage
 from replai.core.errors import SampleError
@@ -115,7 +115,7 @@ def read_segment(place: Place) -> tuple[SampleRecord, bytes]:
     """
     with storage.naming_store_errors(place.url):
         data = storage.read_range(place.url, place.offset, place.size)
-    if len(data) != place.size or zlib.crc32(data) != place.crc32:
+    if len(data) != place.size or crc32(data) != place.crc32:
         raise SampleError(f"its bytes in {place.url} are not those that were packed")
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sys
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from zlib_ng.zlib_ng import crc32
 
 from sharder.shards import BLOCK
 from sharder.verify.faults import Kind
@@ -95,13 +96,13 @@ def _read_member(
     reader: ShardReader, block: bytes, header: _Header, sample: TarSample, keep: bool
 ) -> None:
     """Adds the member that `block` begins to `sample`."""
-    sample.crc32 = zlib.crc32(block, sample.crc32)
+    sample.crc32 = crc32(block, sample.crc32)
     sample.size += BLOCK + header.padded_size
     keep = keep and header.kind not in sample.kinds
     sample.kinds.append(header.kind)
     kept: list[bytes] = []
     for piece in reader.pieces(header.padded_size):
-        sample.crc32 = zlib.crc32(piece, sample.crc32)
+        sample.crc32 = crc32(piece, sample.crc32)
         if keep:
             kept.append(piece)
     if keep:
