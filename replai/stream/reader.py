@@ -68,8 +68,10 @@ class RangeReader:
         ]
         missing = [position for position, data in enumerate(kept) if not data]
         fetched = await self._store.fetch([rows[position] for position in missing])
-        come = [one.data if isinstance(one, Read) else None for one in fetched]
-        warning = await asyncio.to_thread(self._keep, [rows[p] for p in missing], come)
+        warning = ""
+        if missing and self._keeps:
+            come = [one.data if isinstance(one, Read) else None for one in fetched]
+            warning = await asyncio.to_thread(self._keep, [rows[p] for p in missing], come)
         for position, outcome in zip(missing, fetched, strict=True):
             if isinstance(outcome, Read):
                 was_damaged = kept[position] is not None

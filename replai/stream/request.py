@@ -122,7 +122,12 @@ def read_here(url: str, offset: int, size: int) -> bytes:
     try:
         file = os.open(storage.local_path(url), os.O_RDONLY)
         try:
-            return os.pread(file, size, offset)
+            pieces, missing = [], size
+            # A pread gives 2 GiB at the most, and a network's file system less now and then.
+            while missing and (piece := os.pread(file, missing, offset + size - missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         finally:
             os.close(file)
     except Exception as error:

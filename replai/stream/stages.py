@@ -35,7 +35,9 @@ def each(
 ) -> Iterator[B | Failed]:
     """`function` of each item; where it raises SampleError, a `Failed`. Bugs pass through."""
     for item in items:
-        yield item if isinstance(item, Failed) else attempt(item, function, meter)
+        done = item if isinstance(item, Failed) else attempt(item, function, meter)
+        del item  # its bytes may be a part of all that a request brought
+        yield done
 
 
 def attempt(item: A, function: Callable[[A], B], meter: Meter) -> B | Failed:

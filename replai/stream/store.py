@@ -106,15 +106,16 @@ class Store:
 
     async def _ask_disk(self, rows: Sequence[int]) -> list[_Answer]:
         """All at once in one thread: threads and tasks cost more than reads."""
+        runs = self._stored.runs(rows)
+
+        def read() -> list[list[_Answer]]:
+            return [self._read_here([rows[position] for position in run]) for run in runs]
+
         try:
             async with self._deadline():
-                return await asyncio.to_thread(self._read_all_here, rows)
+                return _in_place(runs, await asyncio.to_thread(read))
         except TimeoutError as error:
-            return [_Answer(error=error, requests=1) for _ in rows]
-
-    def _read_all_here(self, rows: Sequence[int]) -> list[_Answer]:
-        runs = self._stored.runs(rows)
-        return _in_place(runs, [self._read_here([rows[p] for p in run]) for run in runs])
+            return _in_place(runs, [_failed(error, 1, run) for run in runs])
 
     def _read_here(self, run: Sequence[int]) -> list[_Answer]:
         """As `_ask`, of a shard on this machine."""

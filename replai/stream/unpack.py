@@ -49,7 +49,7 @@ def unpack_sample(
 
 
 def _members(data: Data) -> Iterator[dict[str, Any]]:
-    """What webdataset's `tar_file_expander` gives for plain files, at a tenth of the cost: it reads
+    """What webdataset's `tar_file_expander` gives for plain files, at half of the cost: it reads
     streams, in blocks of 10 kB and decompressed without a limit.
 
     Links, files with holes and headers that lead to further ones are refused: no shard has them.
