@@ -2,8 +2,7 @@ import multiprocessing
 import shutil
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,82 +14,26 @@ import torch
 from replai.core import storage
 from replai.core.errors import PeerLostError, UserError
 from replai.core.index import open_index
-from replai.core.mixture import WeightedRoot, open_mixture
-from replai.stream.collate import AVBatch
-from replai.stream.loader import AVStream, Share, StreamConfig
+from replai.core.mixture import WeightedRoot
+from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.order import one_dataset, order
 from replai.stream.plan import StreamState
 from replai.stream.quarantine import BadSampleConfig
 from replai.stream.sampling import At, SamplingConfig
 from replai.stream.worker import fork_server
-from tests.replai.stream.small import CROP, VIEWS
+from tests.replai.stream.small import VIEWS
+from tests.replai.stream.streams import (
+    BATCH,
+    EPOCHS,
+    READ_UNIT,
+    assert_equal,
+    flat,
+    gathered,
+    make_stream,
+)
 
 # torch warns where there are more workers than cores
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
-
-BATCH, EPOCHS, READ_UNIT = 4, 2, 4
-
-
-def make_stream(
-    root: Path | str | list[WeightedRoot],
-    *,
-    workers: int = 0,
-    share: tuple[int, int] = (0, 1),
-    sampling: SamplingConfig | None = None,
-    bad_samples: BadSampleConfig | None = None,
-    **change: Any,
-) -> AVStream:
-    """A training stream over the small dataset, but for what is given."""
-    settings = {"views": VIEWS, "batch_size": BATCH, "num_epochs": EPOCHS, "seed": 5, **change}
-    roots = [WeightedRoot(root=str(root))] if isinstance(root, Path | str) else root
-    return AVStream(
-        open_mixture(roots),
-        sampling=sampling or SamplingConfig(),
-        crop=CROP,
-        share=Share(rank=share[0], world_size=share[1]),
-        config=StreamConfig(
-            num_workers=workers,
-            megabytes_in_flight=0.2,
-            prefetch_batches=1,
-            read_unit=READ_UNIT,
-            bad_samples=bad_samples or BadSampleConfig(),
-        ),
-        **settings,
-    )
-
-
-def flat(batch: AVBatch) -> dict[str, Any]:
-    """Everything in a batch, by name, but for the figures (which are times)."""
-    names = [field.name for field in fields(batch) if field.name != "figures"]
-    values = {name: getattr(batch, name) for name in names}
-    return {**values.pop("views"), **values}
-
-
-def gathered(ranks: list[Iterable[AVBatch]]) -> Iterator[dict[str, Any]]:
-    """Global batches: the rows of all ranks in the order of the ranks."""
-    for parts in zip(*ranks, strict=True):
-        whole = [flat(part) for part in parts]
-        for name in ("epoch", "batch"):
-            assert len({part[name] for part in whole}) == 1
-        yield {
-            name: value
-            if isinstance(value, int)
-            else torch.cat([part[name] for part in whole])
-            if isinstance(value, torch.Tensor)
-            else sum((part[name] for part in whole), ())
-            for name, value in whole[0].items()
-        }
-
-
-def assert_equal(one: Iterable[dict[str, Any]], other: Iterable[dict[str, Any]]) -> None:
-    for mine, theirs in zip(one, other, strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, value in mine.items():
-            if isinstance(value, torch.Tensor):
-                assert value.dtype == theirs[name].dtype
-                assert torch.equal(value, theirs[name]), name
-            else:
-                assert value == theirs[name], name
 
 
 def all_ranks(
@@ -162,38 +105,10 @@ def test_items_come_in_the_order_of_the_plan(
         assert len(keys) - len(came) < BATCH
 
 
-@pytest.mark.parametrize(
-    ("world_size", "workers"), [(1, 1), (1, 3), (2, 0), (2, 1), (4, 0), (4, 3)]
-)
-def test_ranks_and_workers_change_nothing(
-    small_root: Path, expected: list[dict[str, Any]], world_size: int, workers: int
-) -> None:
-    assert_equal(gathered(all_ranks(small_root, world_size, workers=workers)), expected)
-
-
 def test_batches_that_are_kept_stay_as_they_came(
     small_root: Path, expected: list[dict[str, Any]]
 ) -> None:
     assert_equal(map(flat, list(make_stream(small_root, workers=1))), expected)
-
-
-@pytest.mark.parametrize(("stop", "world_size", "workers"), [(1, 2, 0), (4, 1, 3), (6, 4, 0)])
-def test_resume_in_the_middle(
-    small_root: Path,
-    expected: list[dict[str, Any]],
-    stop: int,
-    world_size: int,
-    workers: int,
-) -> None:
-    first = make_stream(small_root, workers=1 if workers else 0)
-    list(islice(first, stop))
-    state = StreamState.from_dict(first.state.to_dict())
-    per_epoch = len(expected) // EPOCHS
-    assert (state.epoch, state.batch) == divmod(stop, per_epoch)
-    streams = all_ranks(small_root, world_size, workers=workers)
-    for stream in streams:
-        stream.load_state(state)
-    assert_equal(gathered(streams), expected[stop:])
 
 
 def test_one_stream_goes_on_where_its_reader_stopped(

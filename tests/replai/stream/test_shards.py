@@ -22,7 +22,7 @@ from replai.core.index import DatasetIndex, open_index
 from replai.stream.loader import AVStream
 from replai.stream.quarantine import BadSampleConfig
 from replai.stream.shards import first_key
-from tests.replai.stream.test_loader import make_stream
+from tests.replai.stream.streams import make_stream
 from tools.seaweed import running_s3
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")

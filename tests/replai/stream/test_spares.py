@@ -19,15 +19,8 @@ from replai.stream.retry import RetryConfig
 from replai.stream.sampling import SamplingConfig
 from replai.stream.spares import fill_with_blanks, fill_with_spares, spare_item
 from tests.replai.stream.small import CROP, VIEWS, make_index
-from tests.replai.stream.test_loader import (
-    BATCH,
-    all_ranks,
-    assert_equal,
-    damage,
-    flat,
-    gathered,
-    make_stream,
-)
+from tests.replai.stream.streams import BATCH, assert_equal, flat, gathered, make_stream
+from tests.replai.stream.test_loader import all_ranks, damage
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
