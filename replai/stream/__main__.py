@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import time
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -136,21 +138,29 @@ def _print_facts(index: DatasetIndex, stream: AVStream, arguments: argparse.Name
 
 
 def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:
-    """Plans this rank's epoch and says how long that took."""
+    """Plans the epoch, this rank's part and then all others', and says what they hold."""
     started = time.perf_counter()
-    visits = arguments.batch_size // arguments.per_visit
-    places = training_places(
-        stream.state, mix=stream.mix, global_batch=visits, num_epochs=1,
-        rank=arguments.rank, world_size=arguments.world_size,
-    )  # fmt: skip
-    items = [place.item for place in places]
+    mine = _planned(stream, arguments, arguments.rank)
     seconds = time.perf_counter() - started
-    num_different = len(set(items))
-    often = "each once" if num_different == len(items) else f"{num_different} different ones"
     print(
-        f"rank {arguments.rank} of {arguments.world_size}: {len(items)} samples, {often}, planned "
-        f"in {seconds:.3f} s; the first: {items[:8]}"
+        f"rank {arguments.rank} of {arguments.world_size}: {len(mine)} samples, planned in "
+        f"{seconds:.3f} s; the first: {mine[:8].tolist()}"
     )
+    parts = [_planned(stream, arguments, rank) for rank in range(arguments.world_size)]
+    assert {len(part) for part in parts} == {len(mine)}, "all ranks take equal steps"
+    items = np.concatenate(parts)
+    num_different = len(np.unique(items))
+    often = "each once" if num_different == len(items) else f"{num_different} different ones"
+    print(f"all ranks together: {len(items)} of {stream.num_items} samples, {often}")
+
+
+def _planned(stream: AVStream, arguments: argparse.Namespace, rank: int) -> NDArray[np.int64]:
+    """Items of an epoch that are `rank`'s, in their order."""
+    places = training_places(
+        stream.state, mix=stream.mix, global_batch=arguments.batch_size // arguments.per_visit,
+        num_epochs=1, rank=rank, world_size=arguments.world_size,
+    )  # fmt: skip
+    return np.fromiter((place.item for place in places), np.int64)
 
 
 def _print_speed(stream: AVStream, arguments: argparse.Namespace) -> None:

@@ -36,7 +36,9 @@ def test_a_plan_says_how_often_samples_come(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     roots = [str(small_root), str(shutil.copytree(small_root, tmp_path / "twin"))]
-    options = ["--batch-size", "4", "--dry-run", *(["--weights", *weights] if weights else [])]
+    ranks = ["--world-size", "2", "--rank", "1"]
+    options = ["--batch-size", "4", *ranks, "--dry-run"]
+    options += ["--weights", *weights] if weights else []
     monkeypatch.setattr("sys.argv", ["stream", *roots, *options])
     main()
     told = capsys.readouterr().out
