@@ -3,7 +3,8 @@
 CPU time of one RepLAI moment: two clips of 8 frames at 112x112, each with a crop of its own, and
 2 s of mono sound at 16 kHz, from one stored segment in memory. Ours is `decode_sample`, as a worker
 calls it, with the drawing of the crops. All ways take turns on each moment, in one process, with
-one thread; a figure is the median over all moments of (one way / the other) on the same moment.
+one thread, each warmed by the moment before, as a worker's is; a figure is the median over all
+moments of (one way / the other) on the same moment.
 
 copy      the copy profile's segments: 960x540, 24 and 30 fps, a keyframe every 60 frames, 2 Mbit/s
 stored    `sharder pack`'s defaults: 456x256, 16 fps, a keyframe every 8 frames, x264's

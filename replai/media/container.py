@@ -170,9 +170,10 @@ def damage_is_sample_error() -> Iterator[None]:
 
 def time_base(stream: Stream) -> Fraction:
     """Seconds a tick of `stream`."""
-    if not stream.time_base:
+    base = stream.time_base  # PyAV makes a new Fraction each time
+    if not base:
         raise SampleError(f"stream {stream.index} has no time base")
-    return stream.time_base
+    return base
 
 
 def start_pts(stream: Stream) -> int:
