@@ -16,7 +16,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,6 +57,7 @@ MOMENTS_PER_SECOND_A_GPU = (100, 300, 1000)
 """Assumed appetites of a GPU; no GPU was measured."""
 GPUS = (8, 64, 512)
 READ_UNIT = StreamConfig().read_unit
+DECODE = Path(__file__).parent / "results" / "decode.json"
 
 VIEWS = (
     VideoView(name="before", start_seconds=-0.6, duration_seconds=0.5, num_frames=8),
@@ -70,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--samples", type=int, default=NUM_SAMPLES)
-    parser.add_argument("--decode-ms", type=float, default=12.0, help="CPU ms a moment")
+    parser.add_argument("--decode", type=Path, default=DECODE, help="what decode.py has written")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -81,10 +82,11 @@ def main() -> None:
             **measured_worker(root),
             **_in_own_process(checked_plan, root),
         }
-    figures.update(demand(arguments.samples, arguments.decode_ms))
+    decode = json.loads(arguments.decode.read_text())["figures"]
+    figures.update(demand(arguments.samples, decode))
     result = {
         "figures": figures,
-        "raw": {"assumed": {"decode_ms": arguments.decode_ms, "gpus": GPUS}},
+        "raw": {"assumed": {"gpus": GPUS}, "decode": decode},
         "command": " ".join(["python", *sys.argv]),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
@@ -229,8 +231,11 @@ def demand_of(
     return Demand(gets, prefixes, moments_per_second * decode_ms / 1000)
 
 
-def demand(num_samples: int, decode_ms: float) -> dict[str, float]:
-    """The same for all `GPUS` and appetites, and the money of an epoch's requests."""
+def demand(num_samples: int, decode: Mapping[str, float]) -> dict[str, float]:
+    """The same for all `GPUS` and appetites, and what an epoch takes: the money of its requests,
+    core-hours of decoding. `decode`: the figures of `decode.py`.
+    """
+    ms, four_over_one = decode["stored_ours_ms"], decode["four_moments_over_one"]
     gets = {"": num_samples / READ_UNIT, "_of_single_samples": num_samples}
     figures: dict[str, float] = {
         **{f"gets_an_epoch{how}": number for how, number in gets.items()},
@@ -238,19 +243,27 @@ def demand(num_samples: int, decode_ms: float) -> dict[str, float]:
             f"dollars_an_epoch{how}": number / 1000 * DOLLARS_PER_1000_GETS
             for how, number in gets.items()
         },
+        **{
+            f"decode_core_hours_an_epoch_{profile}": num_samples
+            * decode[f"{profile}_ours_ms"]
+            / 3.6e6
+            for profile in ("stored", "copy")
+        },
     }
     for appetite in MOMENTS_PER_SECOND_A_GPU:
+        four = demand_of(1, appetite, ms * four_over_one / 4, per_visit=4)
         for num_gpus in GPUS:
-            one = demand_of(num_gpus, appetite, decode_ms)
+            one = demand_of(num_gpus, appetite, ms)
             name = f"{num_gpus}_gpus_at_{appetite}_moments"
             figures[f"{name}_gets_per_second"] = one.gets_per_second
             figures[f"{name}_prefixes"] = one.prefixes
             for how, other in (
-                ("of_single_samples", demand_of(num_gpus, appetite, decode_ms, read_unit=1)),
-                ("at_4_a_visit", demand_of(num_gpus, appetite, decode_ms, per_visit=4)),
+                ("of_single_samples", demand_of(num_gpus, appetite, ms, read_unit=1)),
+                ("at_4_a_visit", demand_of(num_gpus, appetite, ms, per_visit=4)),
             ):
                 figures[f"{name}_prefixes_{how}"] = other.prefixes
         figures[f"decode_cores_a_gpu_at_{appetite}_moments"] = one.cores_a_gpu
+        figures[f"decode_cores_a_gpu_at_{appetite}_moments_4_a_visit"] = four.cores_a_gpu
     return figures
 
 
