@@ -4,8 +4,9 @@ RepLAI's full encoders (8 frames of 112x112, 2 s of sound), 128 moments a batch,
 compute a step take turns on one batch that lies on the device; a turn is 20 steps between two waits
 for the device, in which a number is read every 10 steps, as the trainer does. Then the trainer's
 way is fed by the stream, from a made-up world packed with the default profile on the local disk.
-About 5 minutes with 16 cores. `--device cpu` is a tiny size, to see that it runs: there the clock
-is CPU time, and nothing is compiled.
+About 5 minutes with 16 cores. `--device cpu` has the encoders of configs/demo.yaml and 32 moments a
+batch, one thread for the trainer and one decode worker a further core; there the clock of steps is
+CPU time (of fed ones and of those they stand beside, the wall's). `--size tiny` shows that it runs.
 
 step_over_reference      moments a second of the trainer's step (bfloat16, channels last, fused SGD)
                          over those of the same model in float32 as torch has it (convolutions may

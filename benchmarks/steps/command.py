@@ -23,7 +23,7 @@ import torch
 from benchmarks.contest.data import make_root
 from benchmarks.steps.fed import decoded_batches, fed_by, open_stream
 from benchmarks.steps.figures import feed_figures, step_figures
-from benchmarks.steps.size import FULL, TINY, Size
+from benchmarks.steps.size import SIZES, Size
 from benchmarks.steps.turns import play, seconds, waits
 from benchmarks.steps.ways import TRAINER, make_steps
 from replai.core.errors import UserError, exits_cleanly
@@ -68,7 +68,7 @@ def benchmark(
         },
         "raw": {
             "device": _device_name(device),
-            "batch": size.batch,
+            "size": asdict(size),
             "workers": workers,
             "per_visit": per_visit,
             "turns": {name: [asdict(turn) for turn in rows] for name, rows in turns.items()},
@@ -101,7 +101,7 @@ def _device_name(device: torch.device) -> str:
 
 def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("torch finds no GPU here; --device cpu runs a tiny size")
+        raise UserError("torch finds no GPU here; --device cpu runs a smaller size")
     return torch.device(name)
 
 
@@ -111,6 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The trainer's step and what feeds it.")
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--size", choices=SIZES, help="full on a GPU, else demo")
     parser.add_argument("--batch", type=int, help="moments in a batch")
     parser.add_argument("--rounds", type=int, help="turns of each way")
     parser.add_argument("--per-visit", type=int, default=1, help="moments of each segment read")
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     if device.type == "cpu":
         torch.set_num_threads(1)
     changes = {name: getattr(given, name) for name in ("batch", "rounds") if getattr(given, name)}
-    size = replace(FULL if device.type == "cuda" else TINY, **changes)
+    size = replace(SIZES[given.size or ("full" if device.type == "cuda" else "demo")], **changes)
     fork_server()
     with contextlib.ExitStack() as stack:
         root = given.data

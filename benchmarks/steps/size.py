@@ -26,14 +26,28 @@ class Size:
     fed_steps: int = 60
     decoded_batches: int = 3
     """From which the CPU of a moment is measured."""
+    compiles: bool = True
+    """Whether the compiled step takes part."""
 
 
 FULL = Size()
+DEMO = Size(
+    encoders=EncodersConfig(
+        video=VideoEncoderConfig(width=8, blocks=(1, 1, 1, 1)),
+        audio=AudioEncoderConfig(width=8),
+        standardise=True,
+    ),
+    objective=ObjectiveConfig(hidden_dim=128, out_dim=64),
+    crop=CropConfig(size_pixels=64, min_short_side=72, max_short_side=96),
+    batch=32, steps=4, rounds=5, videos=8, fed_steps=40,
+)  # fmt: skip
+"""That of configs/demo.yaml."""
 TINY = Size(
     encoders=EncodersConfig(
         video=VideoEncoderConfig(width=2, blocks=(1, 1, 1, 1)), audio=AudioEncoderConfig(width=2)
     ),
     objective=ObjectiveConfig(hidden_dim=16, out_dim=8),
     crop=CropConfig(size_pixels=32, min_short_side=32, max_short_side=40),
-    batch=4, steps=1, rounds=1, videos=2, fed_steps=2, decoded_batches=1,
+    batch=4, steps=1, rounds=1, videos=2, fed_steps=2, decoded_batches=1, compiles=False,
 )  # fmt: skip
+SIZES = {"full": FULL, "demo": DEMO, "tiny": TINY}

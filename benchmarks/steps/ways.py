@@ -34,8 +34,8 @@ RATE = 1e-4
 
 
 def make_steps(size: Size, device: torch.device) -> dict[str, Step]:
-    """Name -> step. Nothing is compiled on the CPU."""
-    changed = {n: c for n, c in CHANGED.items() if device.type == "cuda" or n != COMPILED}
+    """Name -> step."""
+    changed = {n: c for n, c in CHANGED.items() if size.compiles or n != COMPILED}
     return {
         TRAINER: trainers_step(size, ComputeConfig(), device),
         REFERENCE: reference_step(size, device),

@@ -18,7 +18,8 @@ from tests.replai.training.test_feed import batch
 
 def test_it_runs_on_the_cpu(small_root: Path, tmp_path: Path) -> None:
     path = tmp_path / "new" / "steps.json"
-    main(["--json", str(path), "--device", "cpu", "--data", str(small_root), "--workers", "1"])
+    main(["--json", str(path), "--device", "cpu", "--size", "tiny", "--data", str(small_root),
+          "--workers", "1"])  # fmt: skip
     told = json.loads(path.read_text())
     assert set(told) == {"figures", "raw", "command", "versions"}
     assert {"step_over_reference", "fed_over_resident", "cores_that_suffice"} <= set(
