@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 
 from replai.core.annotations import Classes
-from replai.core.config import config_yaml
+from replai.core.config import config_yaml, load_config
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex, dataset_hash, open_index
 from replai.evaluation import probe
@@ -343,6 +343,20 @@ def test_a_checkpoint_that_is_none_is_named(
         torch.save({"evil": print}, path)
     with pytest.raises(UserError, match=CHECKPOINT_NAME):
         run_probe(config(small_root, other_root, tmp_path, str(path)), CPU)
+
+
+@pytest.mark.parametrize("name", ["demo", "epic100", "esc50"])
+def test_every_config_of_the_repository_can_be_read(name: str) -> None:
+    given = ["checkpoint=c", "out=o", "train_root=a", "test_root=b"]
+    given += ["sounds.folder=s"] if name == "esc50" else []
+    path = Path(__file__).parents[3] / "configs" / "probe" / f"{name}.yaml"
+    found = load_config(ProbeConfig, path, given)
+    assert found.checkpoint == "c"
+    if name == "epic100":  # the paper's heads, AVID's clips
+        heads = LinearConfig(learning_rate=0.005, batch_size=128, num_epochs=30, weight_decay=0.0)
+        assert found.linear == heads
+        assert [round(share * 30) for share in found.linear.drop_at] == [18, 24]
+        assert (found.clips_per_action, found.parts) == (10, 1)
 
 
 def run_command(rank: int, world_size: int, port: int, path: str) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from replai.training.optim import (
     Algorithm,
     OptimConfig,
+    clip_gradient,
     learning_rate,
     load_optimizer,
     make_optimizer,
@@ -67,3 +68,15 @@ def test_fused_is_what_the_run_says_that_goes_on(algorithm: Algorithm) -> None:
 def test_nonsense_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         OptimConfig(**bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "after"), [(1.0, [0.6, 0.8]), (0.0, [3.0, 4.0]), (9.0, [3.0, 4.0])]
+)
+def test_the_gradient_is_clipped_to_its_norm(clip_norm: float, after: list[float]) -> None:
+    one, other, still = (torch.nn.Parameter(torch.zeros(())) for _ in range(3))
+    one.grad, other.grad = torch.tensor(3.0), torch.tensor(4.0)
+    norm = clip_gradient([one, other, still], clip_norm)
+    assert norm.item() == pytest.approx(5.0), "that of before"
+    assert [one.grad.item(), other.grad.item()] == pytest.approx(after, rel=1e-5)
+    assert still.grad is None

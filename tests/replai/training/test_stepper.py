@@ -1,6 +1,7 @@
 """Steps that are computed in different ways and must come out alike; steps that must not wait."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,6 +69,15 @@ def test_every_way_to_compute_makes_the_same_steps(compute: ComputeConfig, name:
     theirs = dict(other.learner.named_parameters())
     for key, value in plain.learner.named_parameters():
         torch.testing.assert_close(theirs[key], value, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_compiled_encoders_make_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the backend that captures forward and backward, and writes no code of its own: as
+    Inductor takes minutes."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    plain, compiled = stepper(norm="batch"), stepper(ComputeConfig(compile=True), norm="batch")
+    torch.testing.assert_close(losses(compiled), losses(plain), rtol=1e-5, atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= 2
 
 
 def test_bfloat16_is_near() -> None:
