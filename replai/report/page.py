@@ -59,6 +59,12 @@ class Inputs:
     probe: Path | None
     root: str
     """Empty: no moments are shown but those that the run itself kept."""
+    epochs: int = 5
+    """Most validations whose pictures are shown: each is half a megabyte of the page."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UserError(f"--epochs is {self.epochs}; it must be at least 1")
 
 
 def write_report(inputs: Inputs, output: Path) -> None:
@@ -72,7 +78,9 @@ def write_report(inputs: Inputs, output: Path) -> None:
     examples = read_examples(inputs.run)
     sections = [_section("How it learnt", _training(config, rows))]
     if examples:
-        sections.append(_section("Held-out moments, epoch by epoch", _watched(examples)))
+        sections.append(
+            _section("Held-out moments, epoch by epoch", _watched(examples, inputs.epochs))
+        )
     if inputs.root:
         title = "Clips and sound around a time"
         sections.insert(0, _section(title, _moments(config, open_index(inputs.root))))
@@ -157,16 +165,18 @@ def _training(config: RunConfig, rows: list[dict[str, float]]) -> str:
     return facts + _image(training_curves(rows), "training curves")
 
 
-def _watched(examples: Examples) -> str:
-    """Some epochs' pictures, the last one open."""
+def _watched(examples: Examples, most: int) -> str:
+    """The pictures of `most` epochs, the last one open."""
     note = (
         "<p class='note'>The same moments of held-out videos after some epochs: frames of the clip "
         "before and the clip after, the sound, the probabilities that the change from before to "
         "after (p_fwd) and its reverse (p_bwd) fit the sound, and of the sounds of "
         f"{len(examples.titles)} moments those that are most like the two clips, with their cosine "
-        "similarity (their own sound: green frame).</p>"
+        "similarity (their own sound: green frame). "
+        f"{min(most, len(examples.rows))} of {len(examples.rows)} validations "
+        "(<code>--epochs</code>).</p>"
     )
-    chosen = shown_rows(examples.rows)
+    chosen = shown_rows(examples.rows, most)
     curves = ""
     if FORWARD in examples.rows[-1] and len(examples.rows) > 1:
         curves = _image(probability_curves(examples), "p_fwd and p_bwd over the epochs")
@@ -219,9 +229,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of a run of train.py")
     parser.add_argument("--probe", type=Path, help="probe.json of probe.py")
     parser.add_argument("--data", default="", help="dataset root to show moments of")
+    parser.add_argument(
+        "--epochs", type=int, default=Inputs.epochs, help="most validations that are drawn"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    write_report(Inputs(arguments.run, arguments.probe, arguments.data), arguments.output)
+    inputs = Inputs(arguments.run, arguments.probe, arguments.data, arguments.epochs)
+    write_report(inputs, arguments.output)
     print(f"written: {arguments.output}")
 
 

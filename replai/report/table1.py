@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, stdev
 
 from matplotlib.axes import Axes
@@ -95,13 +96,26 @@ def in_order(rows: Rows, metric: str) -> list[str]:
 
 def markdown(rows: Rows) -> str:
     """The table with mean ± standard deviation over the seeds beside the paper's figures, and
-    the order that the rows came out in beside the paper's. Gaps that are apart are bold."""
+    the order that the rows came out in beside the paper's. Gaps that are apart are bold, and
+    neighbours that are apart have a ≪ between them."""
     head = ["row", *map(_title, (*METRICS, ACTION)), "RepLAI − row, verb", "noun", "action"]
     head += [f"{data}: {_title(metric)}" for data, metrics in PAPERS.items() for metric in metrics]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     lines += [_cells(rows, name) for name in TABLE if name in rows]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return table + "".join(f"\n{_orders(rows, metric)}\n" for metric in FIRST)
+    orders = "".join(f"\n{_orders(rows, metric)}\n" for metric in FIRST)
+    return f"{table}\n{_caption(rows)}\n{orders}"
+
+
+def _caption(rows: Rows) -> str:
+    num_seeds = max((len(row[METRICS[0]]) for row in rows.values()), default=0)
+    return (
+        f"Linear probe on held-out made-up videos, in %; mean ± standard deviation of {num_seeds} "
+        "seeds. RepLAI − row: the mean over seeds and Student's 95% interval for it, paired by "
+        "seed; bold where all of it is above 0. In the orders below ≪ stands between neighbours "
+        "that are apart in the same way, and < where the seeds do not tell. The paper gives one "
+        "figure a row."
+    )
 
 
 def _title(metric: str) -> str:
@@ -109,17 +123,22 @@ def _title(metric: str) -> str:
 
 
 def _orders(rows: Rows, metric: str) -> str:
-    orders = {"here": in_order(rows, metric)}
+    told = [f"- here: {_order_here(rows, metric)}"]
     for data, metrics in PAPERS.items():
-        if metric not in metrics:
-            continue
-        theirs = _papers(rows, data, metric)
-        orders[data] = sorted(theirs, key=theirs.__getitem__)
-    told = [
-        f"- {where}: {' < '.join(TABLE[name].label for name in order)}"
-        for where, order in orders.items()
-    ]
+        if metric in metrics:
+            theirs = _papers(rows, data, metric)
+            order = sorted(theirs, key=theirs.__getitem__)
+            told.append(f"- {data}: {' < '.join(TABLE[name].label for name in order)}")
     return "\n".join([f"{_title(metric)}, from the lowest:", "", *told])
+
+
+def _order_here(rows: Rows, metric: str) -> str:
+    names = in_order(rows, metric)
+    told = TABLE[names[0]].label
+    for low, high in pairwise(names):
+        found = gap(rows[high][metric], rows[low][metric])
+        told += f" {'≪' if found and found.is_apart else '<'} {TABLE[high].label}"
+    return told
 
 
 def _papers(rows: Rows, data: str, metric: str) -> dict[str, float]:

@@ -16,14 +16,13 @@ from replai.training.examples import Examples
 NUM_SHOWN = 6
 """Moments in a picture."""
 NUM_NEAREST = 3
-MOST_EPOCHS = 5
 FORWARD, BACKWARD, SIMILAR = "forward_probability", "backward_probability", "video_to_audio"
 RIGHT, WRONG = "#2a9d55", "#c8502f"
 
 
-def shown_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first and the last validation, and evenly some between, MOST_EPOCHS at most."""
-    chosen = np.linspace(0, len(rows) - 1, min(MOST_EPOCHS, len(rows))).round().astype(int)
+def shown_rows(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The first and the last validation, and evenly some between, `most` at most; of 1 the last."""
+    chosen = np.linspace(len(rows) - 1, 0, min(most, len(rows))).round().astype(int)[::-1]
     return [rows[i] for i in chosen]
 
 
