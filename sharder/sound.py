@@ -13,7 +13,6 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from replai.core.timeline import Span
 from replai.media.container import Media
 from replai.media.mono import TOLERANCE_SECONDS
+from replai.media.resampler import Resampler
 from sharder.encoded import sound_of
 
 AAC_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -87,7 +87,10 @@ def stored_sound(
 def encode_sound(
     target: OutputContainer, stream: AudioStream, samples: NDArray[np.float32]
 ) -> None:
-    """Adds float32 [n, channels], which starts with the pictures, to `target`."""
+    """Adds float32 [n, channels], which starts with the pictures, to `target`.
+
+    PyAV's encoder cuts them into frames by a graph of its own, whose threads have nothing to do.
+    """
     for start in range(0, len(samples), _BLOCK):
         frame = _frame(samples[start : start + _BLOCK], stream.layout.name, stream.rate)
         frame.pts, frame.time_base = start, Fraction(1, stream.rate)
@@ -121,22 +124,22 @@ def _packed(
 ) -> Iterator[AudioFrame]:
     """The frames as packed floats; their kind may change on the way."""
     assert media.audio is not None
-    resamplers: dict[tuple[str, str, int], AudioResampler] = {}
+    resamplers: dict[tuple[str, str, int], Resampler] = {}
     for packet in (*packets, None):
         for frame in media.audio.codec_context.decode(packet):
             found = (frame.format.name, frame.layout.name, frame.sample_rate)
             if found not in resamplers:
-                resamplers[found] = AudioResampler("flt", kind.layout, kind.rate_hz)
-            yield from resamplers[found].resample(frame)
+                resamplers[found] = Resampler("flt", kind.layout, kind.rate_hz)
+            yield from resamplers[found](frame)
 
 
 def _resampled(samples: NDArray[np.float32], kind: SoundKind) -> NDArray[np.float32]:
     """`samples` at the stored rate, in step with them."""
     if kind.rate_hz == kind.stored_rate_hz or not samples.size:
         return samples
-    resampler = AudioResampler("flt", kind.stored_layout, kind.stored_rate_hz)
+    resampler = Resampler("flt", kind.stored_layout, kind.stored_rate_hz)
     frame = _frame(samples, kind.stored_layout, kind.rate_hz)
-    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    parts = [*resampler(frame), *resampler(None)]
     joined = np.concatenate([part.to_ndarray()[0] for part in parts if part.samples])
     return joined.reshape(-1, kind.stored_channels)
 

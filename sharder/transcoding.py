@@ -124,6 +124,7 @@ def _encode_pictures(
             src_colorspace=matrix_of(frame),
             dst_colorspace=matrix,
             dst_color_range=ColorRange.MPEG,
+            threads=1,  # its default is one for each CPU, of which a worker has one
         )
         scaled.pts, scaled.time_base = number, stream.codec_context.time_base
         scaled.pict_type = 0  # the encoder chooses anew, whatever the source chose

@@ -100,6 +100,7 @@ def test_no_torch_is_imported(package: str) -> None:
     ("modules", "unwanted"),
     [
         ("sharder.cli, sharder.pack, sharder.detect", {"matplotlib", "PIL"}),
+        (", ".join(["replai.stream.decode", *modules("replai.media")]), {"matplotlib", "PIL"}),
         ("sharder.cli, sharder.pack, sharder.encode", {"scipy", "pandas"}),  # half a second each
         ("sharder.cli", {"numpy", "av"}),
     ],

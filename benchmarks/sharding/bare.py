@@ -59,7 +59,8 @@ def _pictures(
         assert frame.pts is not None
         seconds = frame.pts * tick - span.start_seconds
         while shown is not None and number < count and (number + 0.5) * slot < seconds:
-            scaled = reformatter.reformat(shown, picture.width, picture.height, "yuv420p")
+            size = picture.width, picture.height
+            scaled = reformatter.reformat(shown, *size, "yuv420p", threads=1)
             scaled.pts, scaled.time_base = number, picture.codec_context.time_base
             scaled.pict_type = 0
             target.mux(picture.encode(scaled))

@@ -9,14 +9,13 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.filter import Graph
-from av.filter.context import FilterContext
 from av.stream import Stream
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
 from replai.media.container import Media, time_base
 from replai.media.limits import check_audio_rate
+from replai.media.resampler import Resampler, ready_frames, sound_graph
 
 # Containers round pts to milliseconds (Matroska) and phones jitter theirs. Within the tolerance
 # sound runs on without a seam; past it, it is placed anew by its pts.
@@ -147,7 +146,8 @@ def _channels(frame: AudioFrame) -> list[NDArray[Any]]:
     """The frame's samples as the file has them, [n] for each channel."""
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels > MOST_PLANES:
-        (frame,) = av.AudioResampler(format=frame.format.packed).resample(frame)
+        pack = Resampler(frame.format.packed.name, frame.layout.name, frame.sample_rate)
+        (frame,) = pack(frame)
     if frame.format.name == "fltp":  # as most codecs decode: without a copy
         planes = (memoryview(plane) for plane in frame.planes)
         return [np.frombuffer(plane, np.float32, frame.samples) for plane in planes]
@@ -166,41 +166,22 @@ def resampled(
     if rate_hz == out_rate_hz:
         yield from map(_sane, blocks)
         return
-    graph, head, tail = _resampler(rate_hz, out_rate_hz)
+    kind = {"sample_fmt": "fltp", "channel_layout": "mono", "sample_rate": str(rate_hz)}
+    wanted = {"sample_rate": str(out_rate_hz)}
+    graph, head, tail = sound_graph(kind, "aresample", wanted)
     for block in blocks:
         frame = av.AudioFrame.from_ndarray(_sane(block)[None], format="fltp", layout="mono")
         frame.sample_rate = rate_hz
         head.push(frame)
-        yield from _pulled(tail)
+        yield from map(_samples, ready_frames(tail))
     head.push(None)
-    yield from _pulled(tail)
+    yield from map(_samples, ready_frames(tail))
     del graph  # which owns both ends
 
 
-def _resampler(rate_hz: int, out_rate_hz: int) -> tuple[Graph, FilterContext, FilterContext]:
-    # av.AudioResampler makes the same samples, but takes 1.3 ms to be made.
-    graph = Graph()
-    graph.threads = 1
-    kind = f"sample_rate={rate_hz}:sample_fmt=fltp:channel_layout=mono:time_base=1/{rate_hz}"
-    nodes = [
-        graph.add("abuffer", kind),
-        graph.add("aresample", str(out_rate_hz)),
-        graph.add("abuffersink"),
-    ]
-    graph.link_nodes(*nodes)
-    graph.configure()
-    return graph, nodes[0], nodes[-1]
-
-
-def _pulled(tail: FilterContext) -> Iterator[NDArray[np.float32]]:
-    """All that is ready."""
-    while True:
-        try:
-            frame = tail.pull()
-        except (BlockingIOError, EOFError):
-            return
-        assert isinstance(frame, AudioFrame)
-        yield np.clip(frame.to_ndarray()[0], -1.0, 1.0)
+def _samples(frame: AudioFrame) -> NDArray[np.float32]:
+    samples: NDArray[np.float32] = np.clip(frame.to_ndarray()[0], -1.0, 1.0)
+    return samples
 
 
 def _sane(block: NDArray[np.float32]) -> NDArray[np.float32]:

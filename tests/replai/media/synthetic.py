@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 NUM_BITS = 8
 CHIRP_RATE_HZ = 16000
+TONE_LEVEL = 0.5
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 
 
@@ -43,6 +44,8 @@ class Recipe:
     audio_start_seconds: float = 0.0
     audio_seconds: float = 3.0
     chirp_seconds: tuple[float, ...] = (1.0, 2.0)
+    channel_tones_hz: tuple[int, ...] = ()
+    """A steady tone in each channel, of its own pitch, in place of the same chirps in all."""
 
 
 def numbered(index: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -90,6 +93,21 @@ def sound(recipe: Recipe) -> NDArray[np.float32]:
         at = round((seconds - recipe.audio_start_seconds) * recipe.audio_rate_hz)
         samples[at : at + len(wave)] += wave[: max(len(samples) - at, 0)]
     return samples
+
+
+def channels(recipe: Recipe) -> NDArray[np.float32]:
+    """float32 [n, channels]: what the file is to sound like."""
+    if not recipe.channel_tones_hz:
+        return sound(recipe)[:, None].repeat(recipe.audio_channels, 1)
+    t = np.arange(int(recipe.audio_seconds * recipe.audio_rate_hz)) / recipe.audio_rate_hz
+    tones = [np.sin(2 * np.pi * hz * t) for hz in recipe.channel_tones_hz]
+    return (TONE_LEVEL * np.stack(tones, axis=1)).astype(np.float32)
+
+
+def tone_levels(second: NDArray[np.float32], tones_hz: Sequence[int]) -> NDArray[np.float64]:
+    """Amplitude of each tone in one second of sound, float32 [n]; whole Hz do not leak."""
+    spectrum = np.fft.rfft(second) * 2 / len(second)
+    return np.abs(spectrum[list(tones_hz)])
 
 
 def encoded(recipe: Recipe) -> bytes:
@@ -155,9 +173,9 @@ def _encode_audio(out, recipe: Recipe) -> Sequence[av.Packet]:
     stream.layout = layout
     start = round((recipe.video_start_seconds + recipe.audio_start_seconds) * rate)
     resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
-    packets, samples = [], sound(recipe)
+    packets, samples = [], channels(recipe)
     for at in range(0, len(samples), 1024):
-        part = np.repeat(samples[at : at + 1024], recipe.audio_channels)[None]
+        part = samples[at : at + 1024].reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(part, format="flt", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), start + at
         for converted in resampler.resample(frame):

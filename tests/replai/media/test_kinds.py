@@ -15,7 +15,6 @@ from replai.media.video import ClipRequest
 from tests.replai.media.synthetic import Recipe, encoded, frames_of, number
 from tests.replai.media.test_decode import on_screen, oracle
 
-WHOLE = Geometry(0, 0, 64, 64, 64, 64, False)
 SILENT = Recipe(audio_codec=None)
 OPEN_GOP = replace(
     SILENT,
@@ -35,6 +34,7 @@ VP9 = replace(
     codec_options=(("cpu-used", "6"), ("auto-alt-ref", "1"), ("lag-in-frames", "16")),
 )
 AV1 = replace(SILENT, codec="libsvtav1", codec_options=(("preset", "12"),), gop=30)
+GAPS = frozenset(range(20, 31)) | {40, 42, 43, 70}
 MPEG2 = replace(SILENT, codec="mpeg2video", codec_options=(("bf", "2"),))
 
 KINDS = {
@@ -64,6 +64,11 @@ KINDS = {
     "prores": replace(SILENT, codec="prores", container="mov", pix_fmt="yuv422p10le"),
     "25 fps": replace(SILENT, fps=25, num_frames=75, b_frames=2),
     "120 fps": replace(SILENT, fps=120, num_frames=240, b_frames=2, gop=60),
+    "odd size": replace(VP9, container="webm", width=67, height=51),
+    "variable rate, matroska": replace(
+        SILENT, container="matroska", b_frames=2, dropped_frames=GAPS
+    ),
+    "variable rate, hevc": replace(HEVC, dropped_frames=GAPS),
     "1 fps": replace(SILENT, fps=1, num_frames=4),
 }
 
@@ -78,13 +83,15 @@ def skip_without(encoder: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_frames_are_those_on_screen(name: str) -> None:
-    skip_without(KINDS[name].codec)
-    data = encoded(KINDS[name])
+    recipe = KINDS[name]
+    skip_without(recipe.codec)
+    data = encoded(recipe)
     frames = oracle(data)
-    assert [index for _, index in frames] == list(range(KINDS[name].num_frames))
+    assert {index for _, index in frames} == {*range(recipe.num_frames)} - recipe.dropped_frames
+    whole = Geometry(0, 0, recipe.width, recipe.height, 64, 64, False)
     rng = np.random.default_rng(1)
     for start in (-0.7, 0.0, 0.013, 2.45, 2.8, 4.0, *rng.uniform(0, 2.5, 15)):
-        clip = ClipRequest(float(start), 0.5, 8, WHOLE)
+        clip = ClipRequest(float(start), 0.5, 8, whole)
         view = read_views(data, [clip], [])[0][0]
         expected = [on_screen(frames, s) for s in clip.frame_seconds]
         assert [number(frame) for frame in frames_of(view)] == expected, f"start {start}"

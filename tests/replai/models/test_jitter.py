@@ -13,9 +13,11 @@ def clips(num: int) -> torch.Tensor:
     return torch.randint(0, 256, (num, 3, 2, 8, 10), dtype=torch.uint8)
 
 
-def test_each_clip_is_what_torchvision_makes_of_it() -> None:
+def test_each_clip_is_what_torchvision_makes_of_it(device: torch.device) -> None:
     video, factors = clips(6), draw_factors(ALL, 3, 1, range(6))
-    for clip, changed, row in zip(video, jittered(video, factors), factors.tolist(), strict=True):
+    out = jittered(video.to(device), factors.to(device))
+    assert out.device.type == device.type
+    for clip, changed, row in zip(video, out.cpu(), factors.tolist(), strict=True):
         frames = clip.transpose(0, 1).float() / 255
         for adjust, factor in zip(
             (
@@ -31,9 +33,9 @@ def test_each_clip_is_what_torchvision_makes_of_it() -> None:
         assert difference.abs().max() < 0.52 + 0.2  # rounding; torchvision's grey is 0.2989 R …
 
 
-def test_factors_of_one_change_nothing() -> None:
-    video = clips(2)
-    assert torch.equal(jittered(video, torch.ones(2, 3)), video)
+def test_factors_of_one_change_nothing(device: torch.device) -> None:
+    video = clips(2).to(device)
+    assert torch.equal(jittered(video, torch.ones(2, 3, device=device)), video)
 
 
 def test_the_draw_is_a_function_of_its_place() -> None:
