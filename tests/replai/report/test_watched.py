@@ -116,7 +116,7 @@ def test_the_nearest_come_first_and_ties_keep_their_order() -> None:
 
 def test_the_first_and_the_last_epoch_are_shown() -> None:
     rows = [{"epoch": epoch} for epoch in range(1, 101)]
-    assert [row["epoch"] for row in shown_rows(rows, 5)] == [1, 26, 50, 75, 100]
+    assert [row["epoch"] for row in shown_rows(rows, 5)] == [1, 26, 51, 75, 100]
     assert shown_rows(rows[:2], 5) == rows[:2]
     assert shown_rows(rows, 1) == rows[-1:]
     assert shown_rows(rows, 1000) == rows
