@@ -78,7 +78,7 @@ def measured(index: DatasetIndex, proxy: FaultyProxy) -> dict[str, list[dict[str
             for hedge in HEDGE_SECONDS:
                 for ahead, budget in BUDGETS.items():
                     proxy.late_seconds = late
-                    proxy.start_over(lambda n: "late" if n % LATE_EVERY == 7 else None)
+                    proxy.start_over(lambda read: "late" if read.number % LATE_EVERY == 7 else None)
                     name = f"late {late:g} s, hedge {hedge:g} s, {ahead}"
                     print("…", name, file=sys.stderr, flush=True)
                     raw.setdefault(name, []).append(one_worker(index, hedge, budget))

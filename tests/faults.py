@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -11,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 LONGEST_STALL_SECONDS = 5.0
+_RANGE = re.compile(r"bytes=(\d+)-(\d+)$")
 ANSWERS = {
     "500": b"<Code>InternalError</Code><Message>We encountered an internal error.</Message>",
     "503": b"<Code>SlowDown</Code><Message>Please reduce your request rate.</Message>",
@@ -23,28 +25,68 @@ ANSWERS = {
     "404": b"<Code>NoSuchKey</Code><Message>The specified key does not exist.</Message>",
 }
 """What S3 says with each status."""
+BROKEN_OFF = ("cut", "reset inside", "stall")
+"""Answers with the right headers that end inside the body: by FIN, by RST, or not at all."""
+
+
+@dataclass(frozen=True)
+class RangedRead:
+    """The number-th ranged read of a shard: bytes [start, stop) of `path`, /BUCKET/KEY."""
+
+    number: int
+    path: str
+    start: int
+    stop: int
+
+    def touches(self, path: str, start: int, stop: int) -> bool:
+        """Whether it asks for any of these bytes."""
+        return self.path == path and self.start < stop and start < self.stop
+
+
+Spoil = Callable[[RangedRead], str | None]
+"""Names the fault of a read; None for none."""
+
+
+def no_fault(_read: RangedRead) -> None:
+    """Spoils nothing."""
 
 
 @dataclass
 class FaultyProxy:
-    """`spoil(number)` names the fault of the number-th ranged read of a shard, or None."""
+    """Spoils the ranged reads of shards as `spoil` says, which is asked for one after the other."""
 
     endpoint: str
-    spoil: Callable[[int], str | None] = lambda _number: None
+    spoil: Spoil = no_fault
+    strikes_at: int | None = None
+    """Byte of the file that is wrong, or from which a body is missing; None: the body's middle."""
     late_seconds: float = 1.0
     """How late the fault "late" is: the answer is right, and comes after that."""
-    reads: int = 0
+    reads: list[RangedRead] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def start_over(self, spoil: Callable[[int], str | None]) -> None:
+    def start_over(self, spoil: Spoil = no_fault, strikes_at: int | None = None) -> None:
         """Counts reads from 0 again, with other faults."""
-        self.spoil, self.reads = spoil, 0
-
-    def next_fault(self) -> str | None:
-        """The fault of the read that has just come."""
         with self.lock:
-            number, self.reads = self.reads, self.reads + 1
-        return self.spoil(number)
+            self.spoil, self.strikes_at, self.reads = spoil, strikes_at, []
+
+    def stay(self, fault: str, path: str, start: int, stop: int) -> None:
+        """As `start_over`; every read of any of these bytes meets `fault`, in their middle."""
+        self.start_over(
+            lambda read: fault if read.touches(path, start, stop) else None, (start + stop) // 2
+        )
+
+    def note(self, path: str, start: int, stop: int) -> tuple[RangedRead, str | None]:
+        """The read that has just come, and its fault."""
+        with self.lock:
+            read = RangedRead(len(self.reads), path, start, stop)
+            self.reads.append(read)
+            return read, self.spoil(read)
+
+    def strikes(self, read: RangedRead, body: bytes) -> int:
+        """Where in `body` a fault strikes."""
+        if self.strikes_at is None:
+            return len(body) // 2
+        return min(max(0, self.strikes_at - read.start), len(body) - 1)
 
 
 @contextlib.contextmanager
@@ -78,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
     faulty: FaultyProxy
 
     def do_GET(self) -> None:
-        is_read = ".tar" in self.path and "Range" in self.headers
-        fault = self.faulty.next_fault() if is_read else None
+        noted = self._note()
+        read, fault = noted or (None, None)
         if fault == "reset before":
             return self._reset()
         if fault in ANSWERS:
@@ -88,18 +130,35 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "late":
             time.sleep(self.faulty.late_seconds)
         status, headers, body = self._ask_upstream()
-        if fault == "wrong bytes":
-            body = body[:-1] + bytes([body[-1] ^ 1])
-        if fault == "short":
-            body = body[: len(body) // 2]
-        if fault in ("reset inside", "stall"):
-            self._answer(status, headers, body, stop_after=len(body) // 2)
-            if fault == "stall":
-                time.sleep(LONGEST_STALL_SECONDS)
-            return self._reset()
-        return self._answer(status, headers, body)
+        if read is None or fault is None:
+            return self._answer(status, headers, body)
+        return self._spoiled(fault, status, headers, body, self.faulty.strikes(read, body))
 
     do_HEAD = do_GET  # noqa: N815
+
+    def _note(self) -> tuple[RangedRead, str | None] | None:
+        """The read and its fault, if this is a ranged read of a shard."""
+        path, asked = unquote(urlsplit(self.path).path), _RANGE.match(self.headers.get("Range", ""))
+        if asked is None or not path.endswith(".tar"):
+            return None
+        return self.faulty.note(path, int(asked[1]), int(asked[2]) + 1)
+
+    def _spoiled(
+        self, fault: str, status: int, headers: dict[str, str], body: bytes, at: int
+    ) -> None:
+        if fault == "wrong bytes":
+            body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        if fault == "short":
+            body = body[:at]
+        if fault not in BROKEN_OFF:
+            return self._answer(status, headers, body)
+        self._answer(status, headers, body, stop_after=at)
+        if fault == "stall":
+            time.sleep(LONGEST_STALL_SECONDS)
+        if fault == "cut":
+            self.close_connection = True
+        else:
+            self._reset()
 
     def _ask_upstream(self) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self.upstream_host, timeout=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -215,7 +216,11 @@ class AVStream:
         try:
             return next(source, None)
         except Exception as error:
-            if not (self.config.num_workers and is_lost_worker(error)):
+            if not self.config.num_workers:
+                raise
+            if not is_lost_worker(error):
+                # They hold the loader: its workers would live as long as the error.
+                traceback.clear_frames(error.__traceback__)
                 raise
             kill_workers()
             raise PeerLostError(

@@ -8,43 +8,33 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import fsspec
 import pytest
 import s3fs
-import torch
 
 from replai.core.errors import UserError
-from replai.core.index import DatasetIndex, open_index
+from replai.core.index import open_index
 from replai.core.obstore_reads import forget_client
 from replai.stream.collate import AVBatch
-from replai.stream.crops import CropConfig
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.quarantine import BadSampleConfig
 from replai.stream.reader import RangeReader
 from replai.stream.request import S3Client
-from replai.stream.retry import RetryConfig
-from replai.stream.sampling import SamplingConfig
 from replai.stream.store import Read
-from replai.views import AudioView, VideoView
-from tests.faults import FaultyProxy, running_proxy
-from tools.seaweed import running_s3
-
-VIEWS = (
-    VideoView(name="clip", start_seconds=0.1, duration_seconds=0.5, num_frames=8),
-    AudioView(name="sound", start_seconds=-0.5, duration_seconds=1.0),
-)
-CROP = CropConfig(size_pixels=16, min_short_side=16, max_short_side=20)
-RETRY = RetryConfig(
-    attempt_seconds=2.0, total_seconds=20.0, first_wait_seconds=0.01, longest_wait_seconds=0.05,
-    hedge_seconds=0.0,
-)  # fmt: skip
-CONFIG = StreamConfig(
-    num_workers=0, retry=RETRY, bad_samples=BadSampleConfig(max_share=1.0, max_in_a_row=100)
+from tests.faults import FaultyProxy, Spoil
+from tests.replai.stream.proxied import (
+    CONFIG,
+    PASSING,
+    RETRY,
+    URL,
+    assert_equal,
+    broken_at,
+    make_stream,
+    proxied_dataset,
+    replaced,
 )
 
 
@@ -56,42 +46,13 @@ def config(request: pytest.FixtureRequest) -> StreamConfig:
 
 @pytest.fixture(scope="module")
 def proxy(small_root: Path) -> Iterator[FaultyProxy]:
-    """The proxy before a server that holds the small dataset at s3://faults/data."""
-    before = dict(os.environ)
-    with running_s3() as server, running_proxy(server.endpoint) as proxy:
-        bucket = server.make_bucket("faults")
-        os.environ.update(server.environment)
-        fsspec.filesystem("s3").put(f"{small_root}/", f"{bucket}/data/", recursive=True)
-        s3fs.S3FileSystem.clear_instance_cache()
-        os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
-        forget_client()
+    """Before a server that holds the small dataset."""
+    with proxied_dataset(small_root) as proxy:
         yield proxy
-    os.environ.clear()
-    os.environ.update(before)
-    s3fs.S3FileSystem.clear_instance_cache()
-    forget_client()
 
 
-def _stream(config: StreamConfig = CONFIG, path: Path | None = None, **changes: Any) -> AVStream:
-    index = changes.pop("index", None) or open_index("s3://faults/data")
-    arguments: dict[str, Any] = {"num_epochs": 1, "batch_size": 4, **changes}
-    return AVStream(
-        index, VIEWS, sampling=SamplingConfig(), crop=CROP, config=config,
-        quarantine_path=path, **arguments,
-    )  # fmt: skip
-
-
-def _assert_equal(batches: list[AVBatch], others: list[AVBatch]) -> None:
-    assert [batch.keys for batch in batches] == [batch.keys for batch in others]
-    for batch, other in zip(batches, others, strict=True):
-        assert all(torch.equal(view, other.views[name]) for name, view in batch.views.items())
-
-
-def once_in(period: int, fault: str) -> Callable[[int], str | None]:
-    return lambda number: fault if number % period == 1 else None
-
-
-PASSING = ("500", "503", "reset before", "reset inside", "stall", "short", "wrong bytes")
+def once_in(period: int, fault: str) -> Spoil:
+    return lambda read: fault if read.number % period == 1 else None
 
 
 @pytest.mark.parametrize("fault", PASSING)
@@ -99,12 +60,12 @@ def test_a_fault_that_passes_is_never_seen(
     proxy: FaultyProxy, small_root: Path, fault: str, config: StreamConfig
 ) -> None:
     config = replace(config, read_unit=1 if config.s3_client is S3Client.s3fs else 4)
-    proxy.start_over(lambda number: fault if number == 1 else None)
-    stream = _stream(config)
+    proxy.start_over(lambda read: fault if read.number == 1 else None)
+    stream = make_stream(config)
     batches = list(stream)
-    _assert_equal(batches, list(_stream(config, index=open_index(str(small_root)))))
+    assert_equal(batches, list(make_stream(config, index=open_index(str(small_root)))))
     first_tries = num_runs(stream, batches)
-    assert proxy.reads > first_tries  # some were asked for again
+    assert len(proxy.reads) > first_tries  # some were asked for again
     assert stream.quarantine.count == 0
     if fault != "reset before":  # the clients themselves ask again on a fresh connection
         assert stream.figures.retries == stream.figures.requests - first_tries >= 1
@@ -126,44 +87,29 @@ def num_runs(stream: AVStream, batches: list[AVBatch]) -> int:
 def test_a_fault_that_stays_costs_one_sample_and_a_spare_comes(
     proxy: FaultyProxy, tmp_path: Path
 ) -> None:
-    proxy.start_over(lambda _number: None)
-    index = open_index("s3://faults/data")
-    clean = list(_stream(index=index))
+    proxy.start_over()
+    index = open_index(URL)
+    clean = list(make_stream(index=index))
     victim = clean[1].keys[2]
-    stream = _stream(path=tmp_path / "bad.jsonl", index=_broken_at(index, victim))
+    stream = make_stream(path=tmp_path / "bad.jsonl", index=broken_at(index, victim))
     batches = list(stream)
     assert stream.quarantine.count == 1
     (row,) = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
     assert row["key"] == victim and row["batch"] == 1 and "crc32" in row["reason"]
-    _assert_equal(batches, list(_stream(index=_broken_at(index, victim))))
-    spared = [
-        (b, i)
-        for b, batch in enumerate(batches)
-        for i, key in enumerate(batch.keys)
-        if key != clean[b].keys[i]
-    ]
-    assert spared == [(1, 2)]
+    assert_equal(batches, list(make_stream(index=broken_at(index, victim))))
+    assert replaced(batches, clean) == [(1, 2)]
 
 
 def test_a_store_that_stops_answering_ends_the_run_within_the_deadlines(
     proxy: FaultyProxy, config: StreamConfig
 ) -> None:
-    proxy.start_over(lambda number: "stall" if number >= 4 else None)
+    proxy.start_over(lambda read: "stall" if read.number >= 4 else None)
     config = replace(config, retry=replace(RETRY, attempt_seconds=0.2, total_seconds=0.3))
     started = time.monotonic()
     down = r"^the store of s3://faults/data/shards/.* has not answered for \d+ s; \d+ reads were"
     with pytest.raises(UserError, match=down):
-        list(_stream(config))
+        list(make_stream(config))
     assert time.monotonic() - started < 30
-
-
-def _broken_at(index: DatasetIndex, key: str) -> DatasetIndex:
-    """The index with another crc32 for one sample: its bytes are never right."""
-    keys = index.table.column("key").to_pylist()
-    crc32 = index.column("crc32").copy()
-    crc32[keys.index(key)] ^= 1
-    position = index.table.schema.get_field_index("crc32")
-    return replace(index, table=index.table.set_column(position, "crc32", [crc32]))
 
 
 @pytest.mark.parametrize(
@@ -177,15 +123,15 @@ def _broken_at(index: DatasetIndex, key: str) -> DatasetIndex:
 def test_what_no_second_try_can_mend_stops_the_run(
     proxy: FaultyProxy, fault: str, says: str, config: StreamConfig
 ) -> None:
-    proxy.start_over(lambda number: fault if number >= 3 else None)
+    proxy.start_over(lambda read: fault if read.number >= 3 else None)
     with pytest.raises(UserError, match=says):
-        list(_stream(config))
+        list(make_stream(config))
 
 
 def test_a_bucket_of_another_region_is_told(proxy: FaultyProxy) -> None:
-    proxy.start_over(lambda number: "301" if number >= 3 else None)
+    proxy.start_over(lambda read: "301" if read.number >= 3 else None)
     with pytest.raises(UserError, match=r"in another region; set AWS_DEFAULT_REGION"):
-        list(_stream(replace(CONFIG, s3_client=S3Client.obstore)))
+        list(make_stream(replace(CONFIG, s3_client=S3Client.obstore)))
 
 
 def test_too_many_bad_samples_stop_the_run_and_are_named(
@@ -197,16 +143,16 @@ def test_too_many_bad_samples_stop_the_run_and_are_named(
         retry=replace(RETRY, total_seconds=0.001),
     )  # fmt: skip
     with pytest.raises(UserError, match=r"more than 1 bad samples in epoch 0 \(P0.*crc32"):
-        list(_stream(config, tmp_path / "bad.jsonl"))
+        list(make_stream(config, tmp_path / "bad.jsonl"))
     assert len((tmp_path / "bad.jsonl").read_text().splitlines()) >= 2
 
 
 def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None:
-    proxy.start_over(lambda _number: None)
-    index = open_index("s3://faults/data")
-    clean = list(_stream(index=index, num_epochs=None, augment=False))
+    proxy.start_over()
+    index = open_index(URL)
+    clean = list(make_stream(index=index, num_epochs=None, augment=False))
     victim = clean[0].keys[1]
-    stream = _stream(index=_broken_at(index, victim), num_epochs=None, augment=False)
+    stream = make_stream(index=broken_at(index, victim), num_epochs=None, augment=False)
     batches = list(stream)
     assert stream.quarantine.count == 1
     seen = [key for batch in batches for key, ok in zip(batch.keys, batch.valid, strict=True) if ok]
@@ -216,35 +162,35 @@ def test_a_probe_leaves_a_bad_sample_out_and_says_so(proxy: FaultyProxy) -> None
 
 
 def test_a_second_request_overtakes_a_stalled_one(proxy: FaultyProxy, config: StreamConfig) -> None:
-    proxy.start_over(lambda _number: None)
-    index = open_index("s3://faults/data")
+    proxy.start_over()
+    index = open_index(URL)
 
     def read() -> Read:
         retry = replace(RETRY, attempt_seconds=4.0, hedge_seconds=0.2)
         return RangeReader(index, retry, s3_client=config.s3_client).read(0)
 
     read()  # the client is made
-    proxy.start_over(lambda number: "stall" if number == 0 else None)
+    proxy.start_over(lambda read: "stall" if read.number == 0 else None)
     stalled = read()
     assert (stalled.requests, stalled.retries) == (2, 0)
     assert stalled.seconds < 3.0
 
 
 def test_a_bug_stops_the_run_at_once(proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy.start_over(lambda _number: None)
+    proxy.start_over()
 
     def buggy(*_: object) -> None:
         raise NameError("a bug")
 
     monkeypatch.setattr("replai.stream.decode.read_views", buggy)
     with pytest.raises(NameError):
-        list(_stream())
+        list(make_stream())
 
 
 def test_credentials_and_endpoint_of_a_profile(
     proxy: FaultyProxy, config: StreamConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proxy.start_over(lambda _number: None)
+    proxy.start_over()
     key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     (tmp_path / "credentials").write_text(
         f"[kitchen]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
@@ -259,8 +205,8 @@ def test_credentials_and_endpoint_of_a_profile(
     monkeypatch.setenv("AWS_PROFILE", "kitchen")
     monkeypatch.setattr(s3fs.S3FileSystem, "_cache", {})  # no client of before
     forget_client()
-    stream = _stream(config)
+    stream = make_stream(config)
     assert len(next(iter(stream))) == 4
-    assert proxy.reads > 0
+    assert len(proxy.reads) > 0
     assert stream.reads == f"samples are read from S3 by {config.s3_client.value}"
     forget_client()

@@ -175,7 +175,7 @@ def test_on_s3(s3: S3Server, planted: Planted) -> None:
     assert [fault["kind"] for fault in report["faults"]] == ["unlisted", "size", "tar"]
 
     with running_proxy(s3.endpoint) as proxy:
-        proxy.spoil = lambda number: "403" if number == 0 else None
+        proxy.spoil = lambda read: "403" if read.number == 0 else None
         code, lines = verified(s3, "s3://bucket/dataset", *ONE, endpoint=proxy.endpoint)
     assert code == 1 and f"{FIRST}, sample " in lines[1], lines
     assert " byte 0: unreadable: " in lines[1] and "refused" in lines[1]
