@@ -1,4 +1,7 @@
-"""The whole path by its commands, on a real S3 server: what a user types, and what comes out."""
+"""The whole path by its commands, on a real S3 server: what a user types, and what comes out.
+
+And what must not come out, in any file or line: the credentials.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tools.seaweed import S3Server, running_s3
@@ -43,34 +47,71 @@ def _run(server: S3Server, *command: str, returns: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def _damage_first_sample(server: S3Server, root: str) -> None:
+    """Changes a byte in the middle of the first sample of the dataset `root` there."""
+    store = server.filesystem()
+    with store.open(f"{root}/index.parquet") as file:
+        row = pq.read_table(file).to_pylist()[0]
+    (shard,) = store.glob(f"{root}/shards/*{row['shard']:06d}.tar")
+    data = bytearray(store.cat_file(shard))
+    data[row["offset"] + row["size"] // 2] ^= 1
+    store.pipe_file(shard, bytes(data))
+
+
+def _made(server: S3Server, folder: Path) -> dict[str, bytes]:
+    """Name → content of each file below `folder` and of each object of the server's bucket."""
+    store = server.filesystem()
+    files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return files | {name: store.cat_file(name) for name in store.find("test")}
+
+
+def _assert_no_credentials(server: S3Server, made: dict[str, bytes]) -> None:
+    """Neither the key nor its secret is in a name or in the bytes of what was `made`."""
+    endings = "/checkpoint.pt", "/probe.json", "/quarantine.jsonl", "/report.html", "/shards.json"
+    for ending in endings:
+        assert any(name.endswith(ending) for name in made), ending
+    assert any("/events.out.tfevents." in name for name in made)
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        secret = server.environment[variable]
+        assert not [n for n, data in made.items() if secret.encode() in n.encode() + data], variable
+
+
 def test_from_untrimmed_video_to_the_probes_table(s3: S3Server, tmp_path: Path) -> None:
+    outputs: list[str] = []
+
+    def run(*command: str) -> str:
+        outputs.append(_run(s3, *command))
+        return outputs[-1]
+
     world = tmp_path / "world"
-    _run(s3, "sharder", "world", "-o", str(world), "--train-videos", "2", "--test-videos", "1",
-         "--seconds", "24")  # fmt: skip
+    run("sharder", "world", "-o", str(world), "--train-videos", "2", "--test-videos", "1",
+        "--seconds", "24")  # fmt: skip
     for split in ("train", "test"):
         moments = f"s3://test/{split}/moments.parquet"
-        _run(s3, "sharder", "detect", str(world / split), "-o", moments)
-        said = _run(s3, "sharder", "pack", str(world / split), "--moments", moments,
-                    "--annotations", str(world / f"{split}.csv"), "--out", f"s3://test/{split}/data",
-                    "--short-side", "48", "--samples-per-shard", "2")  # fmt: skip
+        run("sharder", "detect", str(world / split), "-o", moments)
+        said = run("sharder", "pack", str(world / split), "--moments", moments,
+                   "--annotations", str(world / f"{split}.csv"), "--out", f"s3://test/{split}/data",
+                   "--short-side", "48", "--samples-per-shard", "2")  # fmt: skip
         assert "moments" in said and "shards" in said
-    run = tmp_path / "run"
-    said = _run(s3, "torchrun", "--standalone", "--nproc-per-node=2", "train.py",
-                "--config", "configs/demo.yaml", f"out={run}", *TINY,
-                "data.root=s3://test/train/data",
-                "data.validation_root=s3://test/train/data")  # fmt: skip
+    _damage_first_sample(s3, "test/test/data")
+    trained = tmp_path / "run"
+    said = run("torchrun", "--standalone", "--nproc-per-node=2", "train.py",
+               "--config", "configs/demo.yaml", f"out={trained}", *TINY,
+               "data.root=s3://test/train/data",
+               "data.validation_root=s3://test/train/data")  # fmt: skip
     assert "step 1/1" in said and "held out" in said
-    said = _run(s3, "python", "probe.py", "--config", "configs/probe/demo.yaml", f"out={tmp_path}",
-                f"checkpoint={run / 'checkpoint.pt'}", "train_root=s3://test/train/data",
-                "test_root=s3://test/test/data", "linear.num_epochs=2")  # fmt: skip
+    said = run("python", "probe.py", "--config", "configs/probe/demo.yaml", f"out={tmp_path}",
+               f"checkpoint={trained / 'checkpoint.pt'}", "train_root=s3://test/train/data",
+               "test_root=s3://test/test/data", "linear.num_epochs=2")  # fmt: skip
     result = json.loads((tmp_path / "probe.json").read_text())
     for name in ("trained", "random"):
         assert f"{result[name]['verb_top1']:.1f}" in said
-    _run(s3, "python", "-m", "replai.report.page", "--run", str(run), "--probe",
-         str(tmp_path / "probe.json"), "--data", "s3://test/train/data", "-o",
-         str(tmp_path / "report.html"))  # fmt: skip
+    run("python", "-m", "replai.report.page", "--run", str(trained), "--probe",
+        str(tmp_path / "probe.json"), "--data", "s3://test/train/data", "-o",
+        str(tmp_path / "report.html"))  # fmt: skip
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img") >= 4 and "P01_01" in page
+    _assert_no_credentials(s3, _made(s3, tmp_path) | {"outputs": "".join(outputs).encode()})
 
 
 @pytest.mark.parametrize(

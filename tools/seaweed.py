@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ACCESS_KEY, SECRET_KEY = "ciaccess", "cisecret123"
 START_SECONDS = 60.0
@@ -30,13 +31,16 @@ class S3Server:
 
     def make_bucket(self, name: str) -> str:
         """Makes the bucket `name`; returns its URL."""
+        self.filesystem().mkdir(name)
+        return f"s3://{name}"
+
+    def filesystem(self) -> Any:
+        """All its buckets, by s3fs."""
         import s3fs
 
-        fs = s3fs.S3FileSystem(
+        return s3fs.S3FileSystem(
             key=ACCESS_KEY, secret=SECRET_KEY, endpoint_url=self.endpoint, skip_instance_cache=True
         )
-        fs.mkdir(name)
-        return f"s3://{name}"
 
 
 @contextlib.contextmanager

@@ -127,8 +127,8 @@ def _finished(
         meter.count(fetch_wait_seconds=time.perf_counter() - started)
     for place, row, outcome in zip(group.places, group.rows, outcomes, strict=True):
         if isinstance(outcome, ReadError):
-            meter.count(failed_reads=1, requests=outcome.requests, retries=outcome.retries)
-            meter.note_read(outcome.seconds)
+            meter.count(failed_reads=1)
+            _count_requests(outcome, meter)
             yield Failed(place, row, str(outcome))
         elif isinstance(outcome, Exception):
             raise outcome
@@ -138,13 +138,20 @@ def _finished(
 
 
 def _count(read: Read, meter: Meter) -> None:
+    _count_requests(read, meter)
     meter.count(
         samples=1,
-        requests=read.requests,
-        retries=read.retries,
         bytes_read=len(read.data),
         cache_hits=read.is_cached,
         cache_bytes=len(read.data) if read.is_cached else 0,
         cache_damaged=read.was_damaged,
     )
-    meter.note_read(read.seconds, read.warning)
+    if read.warning:
+        meter.warn(read.warning)
+
+
+def _count_requests(read: Read | ReadError, meter: Meter) -> None:
+    """Of this sample: none where it came with a neighbour, or from the disk cache."""
+    meter.count(requests=read.requests, retries=read.retries)
+    if read.requests:
+        meter.note_read(read.seconds)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 MOST_READS = 10_000
-"""Reads whose times are kept: sums that nobody takes stay small."""
+"""Requests whose times are kept: sums that nobody takes stay small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +37,12 @@ class Figures:
     spares: int = 0
     """Samples that stand in for bad ones."""
     reading_seconds: float = 0.0
-    """Times of all reads, added up."""
+    """Times of all requests, as in `read_seconds`, added up."""
     queued_seconds: float = 0.0
     """How long finished batches lay ready before they were asked for, added up."""
     read_seconds: tuple[float, ...] = ()
-    """How long the bytes of each of the last `MOST_READS` samples took, retries included."""
+    """How long each of the last `MOST_READS` requests took, its retries included. Neighbours that
+    one request brings have one time, samples from the disk cache none."""
     warnings: tuple[str, ...] = ()
     """What the user should know; each worker says a thing once."""
 
@@ -86,8 +87,7 @@ def verdict(figures: Figures, elapsed_seconds: float, waited_seconds: float, wor
     if share < 0.01 or not figures.samples:
         return f"{line}; the stream keeps up"
     if figures.fetch_wait_seconds > figures.decode_seconds:
-        slow = figures.read_percentile(99)
-        return f"{line}; reading is the bottleneck (99% of reads within {slow:.2f} s)"
+        return f"{line}; reading is the bottleneck ({_slowest(figures)})"
     if not workers:
         return f"{line}; decode runs in the trainer's own process: set stream.num_workers"
     busy = figures.decode_seconds / max(elapsed_seconds - waited_seconds, 0.01 * elapsed_seconds)
@@ -96,6 +96,12 @@ def verdict(figures: Figures, elapsed_seconds: float, waited_seconds: float, wor
         f"{line}; decode is the bottleneck: with {more} more a rank (stream.num_workers) the "
         "stream would keep up"
     )
+
+
+def _slowest(figures: Figures) -> str:
+    if not figures.read_seconds:
+        return "all from the disk cache"
+    return f"99% of reads within {figures.read_percentile(99):.2f} s"
 
 
 class Meter:
@@ -111,12 +117,14 @@ class Meter:
         for name, value in values.items():
             self._sums[name] += value
 
-    def note_read(self, seconds: float, warning: str = "") -> None:
-        """Notes how long one sample's bytes took, and what there is to say of it."""
+    def note_read(self, seconds: float) -> None:
+        """Notes how long one request took."""
         self.count(reading_seconds=seconds)
         self._reads.append(seconds)
-        if warning:
-            self._warnings.append(warning)
+
+    def warn(self, warning: str) -> None:
+        """Notes what the user should know."""
+        self._warnings.append(warning)
 
     def take(self) -> Figures:
         """The figures since the last take."""

@@ -68,7 +68,7 @@ class Pace:
     def __init__(self) -> None:
         self._moments = 0
         self._waited_before = 0.0
-        self._started = time.perf_counter()
+        self._begun = self._started = time.perf_counter()
 
     def count(self, moments: int) -> None:
         """Counts moments that went through the model."""
@@ -79,7 +79,13 @@ class Pace:
         """Leaves out the time that the body takes, and nothing that was counted before it."""
         begun = time.perf_counter()
         yield
-        self._started += time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        self._started += seconds
+        self._begun += seconds
+
+    def running_seconds(self) -> float:
+        """Since the beginning, without pauses."""
+        return time.perf_counter() - self._begun
 
     def since_last(self, waited_seconds: float) -> tuple[float, dict[str, float]]:
         """(seconds, the figures of them); `waited_seconds` is the run's total so far."""

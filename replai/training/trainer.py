@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,6 @@ class Trainer:
         self.stop = StopSignal()
         self.log: MetricsLog | None = None
         self.pace = Pace()
-        self.started = time.perf_counter()
         self.figures = Figures()
 
     @property
@@ -90,7 +88,7 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.stop.listening())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
-            self.pace, self.started = Pace(), time.perf_counter()
+            self.pace = Pace()
             with self._saved_where_data_breaks_off():
                 self._make_steps()
             self.save()
@@ -212,15 +210,16 @@ class Trainer:
     def _report(self, output: ObjectiveOutput, norm: Tensor, epoch: int) -> None:
         """One row of metrics and one line on screen; the only place where a step waits for them."""
         self._refuse_nonfinite()
-        values = {"loss": output.total, **output.terms, **output.metrics, "gradient_norm": norm}
-        means = self.ranks.mean(values)
         elapsed, pace = self.pace.since_last(self.feed.idle_seconds())
+        values = {"loss": output.total, **output.terms, **output.metrics, "gradient_norm": norm}
+        means = self.ranks.mean({**values, "wait_share": torch.tensor(pace["wait_share"])})
         if self.log is None:
             return
         rate = learning_rate(self.step - 1, self.num_steps, self.config.optim)
         figures = self.stream.take_figures()
         self.figures += figures
-        row = {"epoch": epoch, "learning_rate": rate, **means, **pace}
+        row = {"epoch": epoch, "learning_rate": rate, **means}
+        row["moments_per_second"] = pace["moments_per_second"]
         epochs = {f"epochs/{root}": n for root, n in self.stream.own_epochs().items()}
         self.log.write(self.step, {**row, **figures.named(elapsed), **epochs})
         seconds_left = (
@@ -233,8 +232,7 @@ class Trainer:
         figures = self.figures + self.stream.take_figures()
         if self.log is None or not figures.samples:
             return
-        elapsed = time.perf_counter() - self.started
-        workers = self.config.data.stream.num_workers
+        elapsed, workers = self.pace.running_seconds(), self.config.data.stream.num_workers
         print(verdict(figures, elapsed, self.feed.idle_seconds(), workers), flush=True)
         if self.stream.quarantine.count:
             print(

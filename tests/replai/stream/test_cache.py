@@ -536,12 +536,13 @@ def test_what_was_read_once_is_never_asked_for_again(
     assert len(list(filling)) == filling.batches_per_epoch
     assert filling.figures.samples - filling.figures.cache_hits > 10
     assert server.requests == filling.figures.requests > 5
+    assert len(filling.figures.read_seconds) == server.requests
 
     server.requests = 0
     stream = stream_of(server.url, workers, tmp_path)
     assert_equal(list(stream), expected)
     figures = stream.take_figures()
-    assert server.requests == figures.requests == 0
+    assert server.requests == figures.requests == len(figures.read_seconds) == 0
     assert figures.cache_hits == figures.samples == 4 * len(expected)
     assert figures.cache_bytes == figures.bytes_read > 0
     assert figures.named(1.0)["stream/cache_hit_share"] == 1.0

@@ -345,6 +345,8 @@ def test_neighbours_take_one_request(tmp_path: Path) -> None:
     assert [one.data for one in came if isinstance(one, Fetched)] == [own_bytes(r) for r in rows]
     figures = meter.take()
     assert (figures.samples, figures.requests, figures.retries) == (6, 3, 0)  # 2-3, 3, 5-7
+    assert len(figures.read_seconds) == 3
+    assert figures.reading_seconds == pytest.approx(sum(figures.read_seconds))
 
 
 def last_three(index: DatasetIndex, meter: Meter) -> Iterator[Fetched | Failed]:
@@ -363,6 +365,7 @@ def test_a_bad_sample_leaves_its_neighbours_alone(tmp_path: Path) -> None:
     assert isinstance(failed, Failed)
     figures = meter.take()
     assert (figures.requests, figures.retries, figures.failed_reads) == (2, 1, 1)
+    assert len(figures.read_seconds) == 2  # of three neighbours, and of the bad one on its own
 
 
 def test_neighbours_before_the_end_of_a_cut_shard_come(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def test_a_meter_gives_each_figure_once() -> None:
     meter = Meter()
     meter.count(samples=1, bytes_read=10)
     meter.count(samples=1, decode_seconds=0.25)
-    meter.note_read(0.5, "full")
+    meter.note_read(0.5)
+    meter.warn("full")
     assert meter.take() == Figures(
         samples=2, bytes_read=10, decode_seconds=0.25, reading_seconds=0.5, read_seconds=(0.5,),
         warnings=("full",),
@@ -84,6 +85,11 @@ def test_the_verdict(
     line = verdict(figures, 10.0, waited, workers)
     assert "\n" not in line
     assert re.search(says, line), line
+
+
+def test_a_verdict_on_the_disk_cache_names_no_requests() -> None:
+    line = verdict(Figures(samples=8, fetch_wait_seconds=2.0), 10.0, 2.0, 0)
+    assert line.endswith("reading is the bottleneck (all from the disk cache)")
 
 
 def test_no_verdict_without_samples() -> None:

@@ -44,10 +44,21 @@ class Job:
 
     def kill_rank(self, rank: int) -> None:
         """SIGKILL for one rank alone: its helpers are not told."""
+        (victim,) = (pid for pid in self._ranks() if f"RANK={rank}" in _environment(str(pid)))
+        os.kill(victim, signal.SIGKILL)
+
+    def kill_node(self) -> None:
+        """SIGKILL for torchrun's agent and its ranks; their helpers are not told."""
+        ranks = self._ranks()
+        os.kill(self.process.pid, signal.SIGKILL)  # first: it would end the others by SIGTERM
+        for pid in ranks:
+            os.kill(pid, signal.SIGKILL)
+
+    def _ranks(self) -> list[int]:
+        """Ids of torchrun's own children."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        (victim,) = (child for child in children if f"RANK={rank}" in _environment(child))
-        os.kill(int(victim), signal.SIGKILL)
+        return [int(child) for child in children if "RANK=" in "".join(_environment(child))]
 
     def kill_decode_process(self, rank: int) -> None:
         """SIGKILL for a decode process of one rank, as the system does when memory runs out."""

@@ -18,7 +18,7 @@ from replai.training.config import RunConfig
 from replai.training.learner import Learner
 from replai.training.trainer import CHECKPOINT_NAME
 from replai.views import reach
-from tests.replai.training.jobs import torchrun_job
+from tests.replai.training.jobs import Job, torchrun_job
 from tests.replai.training.runs import tiny_run
 
 # Each test starts torch several times over, on what may be a slow machine.
@@ -84,6 +84,16 @@ def resumed_step(output: str) -> int:
     return int(step)
 
 
+def assert_one_rank_went_on(config: RunConfig, job: Job) -> None:
+    """`job` ended alone what two ranks had begun, and `assert_taken_once`."""
+    checkpoint = resumed_step(job.output.read_text())
+    assert checkpoint in range(4, 16, 2)
+    plan = planned(config)
+    num_after = len(plan) - checkpoint
+    first, other = recorded(job.run, 0), recorded(job.run, 1)
+    assert_taken_once([first[:-num_after], other], [first[-num_after:]], checkpoint, plan)
+
+
 def test_torchrun_restarts_the_ranks_when_one_is_killed(small_root: Path, tmp_path: Path) -> None:
     config = elastic_run(small_root, tmp_path / "run")
     with torchrun_job(config, tmp_path / "job", "--nproc-per-node=2", "--max-restarts=1") as job:
@@ -111,12 +121,7 @@ def test_one_rank_goes_on_where_a_killed_one_of_two_stopped_the_job(
         two.assert_nothing_is_left()
     with torchrun_job(config, tmp_path / "one", "--nproc-per-node=1") as one:
         assert one.exit_code() == 0, one.output.read_text()
-    checkpoint = resumed_step(one.output.read_text())
-    assert checkpoint in range(4, 16, 2)
-    plan = planned(config)
-    num_after = len(plan) - checkpoint
-    first, other = recorded(one.run, 0), recorded(one.run, 1)
-    assert_taken_once([first[:-num_after], other], [first[-num_after:]], checkpoint, plan)
+    assert_one_rank_went_on(config, one)
 
 
 def test_a_job_that_is_told_to_stop_saves_first(small_root: Path, tmp_path: Path) -> None:

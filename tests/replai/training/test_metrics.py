@@ -36,6 +36,10 @@ def test_a_pause_changes_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1002.0
     expected = {"moments_per_second": 20.0, "wait_share": 0.2}
     assert pace.since_last(waited_seconds=1.0) == (5.0, expected)
+    now = 1010.0
+    with pace.paused():
+        now = 5000.0
+    assert pace.running_seconds() == 13.0
 
 
 def test_the_progress_line_says_where_and_how_long() -> None:
