@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,11 +35,22 @@ class FaultyProxy:
     late_seconds: float = 1.0
     """How late the fault "late" is: the answer is right, and comes after that."""
     reads: int = 0
+    served: Counter[str] = field(default_factory=Counter)
+    """Path → bytes of all answers to GETs of it."""
+    unranged: set[str] = field(default_factory=set)
+    """Paths of which a GET has asked for no range."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start_over(self, spoil: Callable[[int], str | None]) -> None:
         """Counts reads from 0 again, with other faults."""
         self.spoil, self.reads = spoil, 0
+
+    def note(self, path: str, num_bytes: int, *, is_ranged: bool) -> None:
+        """Counts an answer to a GET."""
+        with self.lock:
+            self.served[path] += num_bytes
+            if not is_ranged:
+                self.unranged.add(path)
 
     def next_fault(self) -> str | None:
         """The fault of the read that has just come."""
@@ -88,6 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "late":
             time.sleep(self.faulty.late_seconds)
         status, headers, body = self._ask_upstream()
+        if self.command == "GET":
+            path = urlsplit(self.path).path
+            self.faulty.note(path, len(body), is_ranged="Range" in self.headers)
         if fault == "wrong bytes":
             body = body[:-1] + bytes([body[-1] ^ 1])
         if fault == "short":
