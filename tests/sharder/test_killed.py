@@ -129,7 +129,8 @@ def test_a_killed_pack_into_a_bucket_goes_on_to_the_same_root(
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
     monkeypatch.setattr(lock, "DEAD_AFTER_SECONDS", 3.0)
     root = f"{bucket}/root"
-    command = tuple(root if one == "root" else one for one in pack_command(videos, moments))
+    local = pack_command(videos / "a.mp4", moments)
+    command = tuple(root if one == "root" else one for one in local)
     alone = (*command, "--workers", "1")  # workers of this process may be older than the server
     assert run(*alone).code == 0
     whole = objects_below(root)
@@ -141,11 +142,11 @@ def test_a_killed_pack_into_a_bucket_goes_on_to_the_same_root(
     (tmp_path / "tmp").mkdir()
     program = (sys.executable, "-c", HASTY)
     process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp", program=program)
-    wait_until(process, lambda: len(made()) >= 3)
+    wait_until(process, lambda: len(made()) >= 1)
     assert signalled(process, signal.SIGKILL)[0] == -signal.SIGKILL
     num_finished = len(made())
     assert f"{root}/shards.json" not in storage.list_files(root)
     again = run(*alone)
     assert again.code == 0 and "waiting 3 s to see whether that is still at work" in again.text
-    assert f"{num_finished} of 18 shards are already made" in again.lines
+    assert f"{num_finished} of 8 shards are already made" in again.lines
     assert objects_below(root) == whole
