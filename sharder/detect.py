@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
-from replai.media.audio import sound_blocks
+from replai.media.audio import Lost, sound_blocks
 from replai.media.container import open_media
 from sharder.detected import (
     LOCK_NAME,
@@ -31,7 +31,7 @@ from sharder.detected import (
 from sharder.detectors import Config, detector_of, terms_of
 from sharder.engine import Engine
 from sharder.lock import only_one
-from sharder.report import Skipped, console, name_skipped, with_progress
+from sharder.report import Skipped, console, name_first, name_skipped, with_progress
 from sharder.sources import Source, available, opened
 from sharder.timestamps import job_of, write_moments
 
@@ -67,6 +67,7 @@ def detect(
         remove_parts(parts)
     _refuse_nothing(found)
     name_skipped([Skipped(d.source.url, d.problem) for d in found if d.problem], "sources")
+    _name_lost(found)
     _summarise(found, output)
 
 
@@ -123,16 +124,22 @@ def _listened_to(source: Source, config: Config) -> Detected:
                 raise SampleError("has neither a video nor an audio stream")
             return Detected(source, 0.0, (), "no sound")
         detector = detector_of(config, media.audio.sample_rate)
-        num_samples = 0
+        num_samples, lost = 0, Lost()
 
         def blocks() -> Iterator[NDArray[np.float32]]:
             nonlocal num_samples
-            for block in sound_blocks(media, detector.sample_rate_hz):
+            for block in sound_blocks(media, detector.sample_rate_hz, lost):
                 num_samples += len(block)
                 yield block
 
         moments = detector.moments(detector.curve(blocks()))
-        return Detected(source, num_samples / detector.sample_rate_hz, tuple(moments))
+        return Detected(
+            source,
+            num_samples / detector.sample_rate_hz,
+            tuple(moments),
+            lost_packets=lost.packets,
+            lost_seconds=lost.seconds,
+        )
 
 
 def _write(output: str, found: Sequence[Detected], job: str, config: Config) -> None:
@@ -156,6 +163,21 @@ def _refuse_nothing(found: Sequence[Detected]) -> None:
     raise UserError(
         f"no moment of interaction found in any of {len(found)} sources; "
         "lower --min-prominence, or bring timestamps of your own to `sharder pack`"
+    )
+
+
+def _name_lost(found: Sequence[Detected]) -> None:
+    """Counts the sources whose sound is damaged, and names the first with what was lost."""
+    lost = [
+        Skipped(d.source.url, f"{d.lost_packets} packets, {d.lost_seconds:.2f} s")
+        for d in found
+        if d.lost_packets
+    ]
+    packets, seconds = sum(d.lost_packets for d in found), sum(d.lost_seconds for d in found)
+    name_first(
+        lost,
+        f"{packets} packets of sound ({seconds:.2f} s) of {len(lost)} sources do not decode; "
+        "silence was heard there:",
     )
 
 

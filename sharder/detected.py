@@ -36,6 +36,10 @@ class Detected:
     heard_seconds: float
     moments: tuple[Moment, ...]
     problem: str = ""
+    lost_packets: int = 0
+    """Of its sound, that do not decode; silence was heard in their place."""
+    lost_seconds: float = 0.0
+    """How long they are, as far as they say so."""
 
 
 def parts_folder(output: str) -> str:
@@ -116,12 +120,21 @@ def _stored(found: Detected) -> dict[str, Any]:
         "heard_seconds": found.heard_seconds,
         "moments": [[moment.seconds, moment.prominence] for moment in found.moments],
         "problem": found.problem,
+        "lost_packets": found.lost_packets,
+        "lost_seconds": found.lost_seconds,
     }
 
 
 def _restored(source: Source, stored: dict[str, Any]) -> Detected:
     moments = tuple(Moment(seconds=time, prominence=rise) for time, rise in stored["moments"])
-    return Detected(source, stored["heard_seconds"], moments, stored["problem"])
+    return Detected(
+        source,
+        stored["heard_seconds"],
+        moments,
+        stored["problem"],
+        lost_packets=stored["lost_packets"],
+        lost_seconds=stored["lost_seconds"],
+    )
 
 
 def _files(folder: str) -> list[str]:

@@ -73,4 +73,4 @@ def from_csv(text: str) -> list[Row]:
 def _named(label: Label) -> Row:
     action = label.action
     times = (str(action.start_seconds), str(action.stop_seconds))
-    return (label.where, label.video_id, *times, action.verb, action.noun)
+    return (label.place, label.video_id, *times, action.verb, action.noun)

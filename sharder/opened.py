@@ -1,7 +1,7 @@
 """Sources that stay open from span to span.
 
 To open an MP4, FFmpeg reads the index of all its frames: 8 ms of CPU for 20 minutes of video, as
-much as copying ten seconds of it takes; from S3, some megabytes for hours.
+much as copying ten seconds of it takes; from S3, some megabytes for hours (heads.py keeps them).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from replai.core import storage
 from replai.media.container import Media, damage_is_sample_error, open_sample
+from sharder.heads import Heads
 
 MOST_ENTRIES = 1_500_000
 """Of the indices of all that is kept open: some 5 hours of video with sound, 80 MB."""
@@ -39,7 +40,7 @@ class OpenSources:
 
     def __init__(self, *, kept: bool) -> None:
         """`kept`: whether only packets are read of them, so that they may stay open at all."""
-        self._may_keep = kept
+        self._may_keep, self._heads = kept, Heads()
         self._kept: dict[str, _Source] = {}
         """By URL; the one that was used last stands last."""
 
@@ -55,7 +56,7 @@ class OpenSources:
         """The source at `url`, for the block that reads a span of it. Raises as
         `storage.reading` and `open_sample`; after any error in the block it is opened anew.
         """
-        source = self._kept.pop(url, None) or _opened(url)
+        source = self._kept.pop(url, None) or self._opened(url)
         with ExitStack() as closing:
             closing.push(source.closing)
             with storage.naming_store_errors(url), damage_is_sample_error():
@@ -65,6 +66,13 @@ class OpenSources:
                 self._kept[url] = source
         self._shed()
 
+    def _opened(self, url: str) -> _Source:
+        with ExitStack() as stack:
+            file = stack.enter_context(storage.reading(url))
+            with self._heads.opening(url, file) as head:
+                media = stack.enter_context(open_sample(head))
+            return _Source(media, stack.pop_all())
+
     def _shed(self) -> None:
         while len(self._kept) > MOST_SOURCES or (
             sum(source.num_entries for source in self._kept.values()) > MOST_ENTRIES
@@ -73,10 +81,3 @@ class OpenSources:
 
     def _close_oldest(self) -> None:
         self._kept.pop(next(iter(self._kept))).closing.close()
-
-
-def _opened(url: str) -> _Source:
-    with ExitStack() as stack:
-        file = stack.enter_context(storage.reading(url))
-        media = stack.enter_context(open_sample(file))
-        return _Source(media, stack.pop_all())

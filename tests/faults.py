@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,6 +63,10 @@ class FaultyProxy:
     late_seconds: float = 1.0
     """How late the fault "late" is: the answer is right, and comes after that."""
     reads: list[RangedRead] = field(default_factory=list)
+    served: Counter[str] = field(default_factory=Counter)
+    """Path → bytes of all answers to GETs of it."""
+    unranged: set[str] = field(default_factory=set)
+    """Paths of which a GET has asked for no range."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start_over(self, spoil: Spoil = no_fault, strikes_at: int | None = None) -> None:
@@ -81,6 +86,13 @@ class FaultyProxy:
             read = RangedRead(len(self.reads), path, start, stop)
             self.reads.append(read)
             return read, self.spoil(read)
+
+    def count(self, path: str, num_bytes: int, *, is_ranged: bool) -> None:
+        """Counts an answer to a GET."""
+        with self.lock:
+            self.served[path] += num_bytes
+            if not is_ranged:
+                self.unranged.add(path)
 
     def strikes(self, read: RangedRead, body: bytes) -> int:
         """Where in `body` a fault strikes."""
@@ -130,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "late":
             time.sleep(self.faulty.late_seconds)
         status, headers, body = self._ask_upstream()
+        if self.command == "GET":
+            path = urlsplit(self.path).path
+            self.faulty.count(path, len(body), is_ranged="Range" in self.headers)
         if read is None or fault is None:
             return self._answer(status, headers, body)
         return self._spoiled(fault, status, headers, body, self.faulty.strikes(read, body))

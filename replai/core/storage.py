@@ -207,11 +207,13 @@ def list_files(url: str) -> list[str]:
 
 
 def list_names(url: str) -> list[str]:
-    """Paths below the folder `url` of all files in it, sorted. Links are not followed."""
+    """Paths below the folder `url` of all files in it, sorted. Links are not followed. Of the
+    object that a store or its console may keep for the folder itself there is no path."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
         fs.invalidate_cache()
-        return sorted(str(p)[len(path) :].lstrip("/") for p in fs.find(path))
+        names = (str(p)[len(path) :].lstrip("/") for p in fs.find(path))
+        return sorted(name for name in names if name)
 
 
 def file_size(url: str) -> int:

@@ -17,7 +17,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.media.container import Media, MediaFile, open_media
+from replai.media.container import Media, MediaFile, open_media, time_base
 from replai.media.limits import MOST_SOUND_VALUES, Budget, check_audio_rate
 from replai.media.mono import TOLERANCE_SECONDS, placed, resampled
 from replai.media.packets import pts_of
@@ -154,6 +154,20 @@ def _decoded_strictly(media: Media, packets: Sequence[Packet[Stream]]) -> Iterat
     context.flush_buffers()
 
 
+@dataclass
+class Lost:
+    """The sound that does not decode, as far as a file has been heard; silence is in its place."""
+
+    packets: int = 0
+    seconds: float = 0.0
+    """Of those packets that say how long they are."""
+
+    def add(self, packet: Packet[Stream]) -> None:
+        """Counts `packet`."""
+        self.packets += 1
+        self.seconds += float((packet.duration or 0) * time_base(packet.stream))
+
+
 def audio_blocks(file: MediaFile, sample_rate_hz: int = 16000) -> Iterator[NDArray[np.float32]]:
     """The blocks of `sound_blocks` from `file`: a path, the bytes of a file, or a seekable binary
     file object. Raises SampleError likewise, and if the file is no media.
@@ -162,13 +176,16 @@ def audio_blocks(file: MediaFile, sample_rate_hz: int = 16000) -> Iterator[NDArr
         yield from sound_blocks(media, sample_rate_hz)
 
 
-def sound_blocks(media: Media, sample_rate_hz: int) -> Iterator[NDArray[np.float32]]:
+def sound_blocks(
+    media: Media, sample_rate_hz: int, lost: Lost | None = None
+) -> Iterator[NDArray[np.float32]]:
     """The whole audio of a file, mono, from time zero of its video clock; float32 [n] blocks.
 
     Sample i of the joined blocks stands at i / sample_rate_hz seconds. Audio that starts later
     than the video is preceded by zeros, what lies before the video is dropped, gaps (also those
-    of packets that do not decode) are zeros. Blocks are about a second, or what lies between two
-    seams; memory does not grow with the file. The samples end where the audio ends.
+    of packets that do not decode, which `lost` counts) are zeros. Blocks are about a second, or
+    what lies between two seams; memory does not grow with the file. The samples end where the
+    audio ends.
 
     `media` stands at its start. Raises SampleError if there is no audio stream, none of it
     decodes, or the file is damaged past reading on.
@@ -176,7 +193,7 @@ def sound_blocks(media: Media, sample_rate_hz: int) -> Iterator[NDArray[np.float
     if media.audio is None:
         raise SampleError("has no audio stream")
     media.only(media.audio)
-    pieces = placed(media, media.audio, _decoded_leniently(media, media.audio))
+    pieces = placed(media, media.audio, _decoded_leniently(media, media.audio, lost or Lost()))
     first = next(pieces, None)
     if first is None:
         raise SampleError("none of its audio decodes")
@@ -185,13 +202,16 @@ def sound_blocks(media: Media, sample_rate_hz: int) -> Iterator[NDArray[np.float
     yield from resampled(native, rate, sample_rate_hz)
 
 
-def _decoded_leniently(media: Media, audio: AudioStream) -> Iterator[AudioFrame]:
-    """All frames that decode. The pts of the next good one tell how much is missing."""
+def _decoded_leniently(media: Media, audio: AudioStream, lost: Lost) -> Iterator[AudioFrame]:
+    """All frames that decode; `lost` counts the other packets. The pts of the next good one tell
+    how much is missing."""
     decode = audio.codec_context.decode
     for packet in media.demux(audio):
         try:
             frames = decode(packet)
         except FFmpegError:
+            if packet.size:  # else the one behind all, for what the decoder holds back
+                lost.add(packet)
             continue
         yield from frames
 

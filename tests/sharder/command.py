@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,17 @@ def in_a_process(*arguments: str | Path) -> Outcome:
 
 
 def start(
-    *arguments: str | Path, cwd: Path, temporary: Path | None = None
+    *arguments: str | Path,
+    cwd: Path,
+    temporary: Path | None = None,
+    program: Sequence[str] = COMMAND,
 ) -> subprocess.Popen[str]:
-    """`sharder` under way in `cwd`, as the head of a process group of its own."""
+    """`sharder` (or what a test has made of it) under way in `cwd`, as the head of a process group
+    of its own."""
     repository = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=cwd,
         env=environment if temporary is None else {**environment, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,

@@ -80,6 +80,12 @@ def noise(data: bytes, span: slice) -> bytes:
     return data[: span.start] + drawn.tobytes() + data[span.stop :]
 
 
+MPEG = replace(
+    RECIPE, container="mpeg", codec="mpeg2video", fps=25, num_frames=200, gop=12, noise=60,
+    audio_codec="mp2",
+)  # fmt: skip
+VP9 = replace(OPUS, codec="libvpx-vp9", codec_options=QUICK)
+DOLBY = replace(AVI, audio_codec="ac3", audio_rate_hz=32000)
 ODD = (
     Odd("rate that varies.mp4", replace(RECIPE, dropped_frames=UNEVEN)),
     Odd("matroska's too.mkv", replace(MATROSKA, dropped_frames=UNEVEN)),
@@ -94,11 +100,10 @@ ODD = (
     Odd("sound last.mp4", replace(RECIPE, audio_start_seconds=1.2, audio_seconds=6.8)),
     Odd("picture late.late.ts", replace(TS, video_start_seconds=3.0, audio_start_seconds=-2.0,
                                         audio_seconds=10.0)),
-    Odd("program stream.mpg", replace(RECIPE, container="mpeg", codec="mpeg2video", fps=25,
-                                      num_frames=200, gop=12, noise=60, audio_codec="mp2")),
-    Odd("vp9.webm", replace(OPUS, codec="libvpx-vp9", codec_options=QUICK)),
+    Odd("program stream.mpg", MPEG),
+    Odd("vp9.webm", VP9),
     Odd("vp8.webm", replace(OPUS, codec="libvpx", codec_options=QUICK), copies=False),
-    Odd("dolby.avi", replace(AVI, audio_codec="ac3", audio_rate_hz=32000)),
+    Odd("dolby.avi", DOLBY),
     Odd("stereo.avi", replace(AVI, audio_codec="pcm_s16le", audio_channels=2)),
     Odd("motion jpeg.avi", replace(AVI, codec="mjpeg", pix_fmt="yuvj420p",
                                    audio_codec="pcm_s16le")),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from replai.core import storage
-from replai.core.errors import SampleError
+from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex, open_index
 from sharder import pack as pack_module
 from sharder.bursts import BurstConfig
@@ -256,48 +256,67 @@ def test_whoever_reads_meanwhile_sees_the_old_dataset_or_the_new(
     assert all(index.table in (old, new) for index in seen)
 
 
+@pytest.mark.parametrize(
+    ("before", "command", "sizes"),
+    [("", ("c", *COPYING), {None, 2}), ("a", ("bc", "--append"), {4, 9})],
+)
 def test_killed_at_any_write_it_goes_on_to_the_same_bytes(
-    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    before: str, command: tuple[str, ...], sizes: set[int | None], pack: Pack, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """Each write or removal in turn is the last one; then the command runs again."""
-    pack("a")
-    shutil.copytree(tmp_path / "root", tmp_path / "start")
-    assert pack("bc", "--append").code == 0
-    shutil.move(tmp_path / "root", tmp_path / "whole")
-    whole, kills = files_below(tmp_path / "whole"), 0
-    names = ("write_bytes", "put_file", "remove_files")
-    originals = {name: getattr(storage, name) for name in names}
+    root, start = tmp_path / "root", tmp_path / "start"
+    start.mkdir()
+    if before:
+        assert pack(before, root=start).code == 0
+    shutil.copytree(start, root)
+    assert pack(*command).code == 0
+    whole, kills = files_below(root), 0
     while True:
-        shutil.rmtree(tmp_path / "root", ignore_errors=True)
-        shutil.copytree(tmp_path / "start", tmp_path / "root")
-        left = [kills]
-
-        def dying(function: Callable[..., None], left: list[int] = left) -> Callable[..., None]:
-            def called(*arguments: object) -> None:
-                if left[0] == 0:
-                    raise RuntimeError("killed")
-                left[0] -= 1
-                function(*arguments)
-
-            return called
-
-        for name in names:
-            monkeypatch.setattr(storage, name, dying(originals[name]))
-        try:
-            pack("bc", "--append")
-        except RuntimeError:
-            done = False
-        else:
-            done = True
-        for name in names:
-            monkeypatch.setattr(storage, name, originals[name])
-        assert open_index(str(tmp_path / "root")).header.num_samples in (4, 9)
-        assert pack("bc", "--append").code == 0
-        assert files_below(tmp_path / "root") == whole, kills
+        shutil.rmtree(root)
+        shutil.copytree(start, root)
+        with monkeypatch.context() as patched:
+            die_at_write(kills, patched)
+            try:
+                pack(*command)
+            except RuntimeError:
+                done = False
+            else:
+                done = True
+        assert num_samples(root) in sizes, kills
+        assert pack(*command).code == 0
+        assert files_below(root) == whole, kills
         if done:
             break
         kills += 1
     assert kills > 10
+
+
+def die_at_write(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many writes and removals are done; the next one raises RuntimeError, and all behind it."""
+    left = number
+
+    def dying(function: Callable[..., None]) -> Callable[..., None]:
+        def called(*arguments: object) -> None:
+            nonlocal left
+            if left == 0:
+                raise RuntimeError("killed")
+            left -= 1
+            function(*arguments)
+
+        return called
+
+    for name in ("write_bytes", "put_file", "remove_files"):
+        monkeypatch.setattr(storage, name, dying(getattr(storage, name)))
+
+
+def num_samples(root: Path) -> int | None:
+    """Of the dataset at `root`; None if it is unfinished, and refused."""
+    try:
+        return open_index(str(root)).header.num_samples
+    except UserError as error:
+        assert "no finished dataset" in str(error) or "no dataset" in str(error)
+        return None
 
 
 def test_a_killed_append_goes_on_to_the_same_root(

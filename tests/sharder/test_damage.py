@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import av
@@ -12,6 +13,7 @@ from replai.core.errors import SampleError
 from replai.core.timeline import Span
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
+from tests.sharder.odd_sources import DOLBY, MPEG, VP9, Odd, hole, noise
 
 SECONDS = 90
 LONG = Recipe(
@@ -25,6 +27,8 @@ PROFILES: dict[str, Profile] = {
     "copy": CopyProfile(),
     "transcode": TranscodeProfile(short_side=16, fps=4),
 }
+CLUSTERS = (("cluster_time_limit", "1000"),)
+"""A second long: a damaged one is lost to its end."""
 
 
 def stored_spans(data: bytes, profile: Profile) -> list[Span]:
@@ -164,3 +168,29 @@ def test_so_they_are_where_no_frame_tells_how_long_it_is_shown() -> None:
     for profile in PROFILES.values():
         kept = stored_spans(cut, profile)
         assert kept == SPANS[: len(kept)] and 2 <= len(kept) <= 3
+
+
+@pytest.mark.parametrize("damage", [hole, noise])
+@pytest.mark.parametrize(
+    ("recipe", "profiles", "told"),
+    [
+        (replace(VP9, num_frames=120, options=CLUSTERS), PROFILES, "damaged: it holds nothing"),
+        (replace(MPEG, num_frames=250), ["transcode"], "its video is damaged at 6.8"),
+        (replace(DOLBY, num_frames=120), ["transcode"], "does not decode"),
+    ],
+    ids=["webm", "mpeg", "avi"],
+)
+def test_damage_in_the_middle_takes_one_span(
+    recipe: Recipe,
+    profiles: Collection[str],
+    told: str,
+    damage: Callable[[bytes, slice], bytes],
+) -> None:
+    """Of AVI and MPEG that a copy cannot see: their demuxers skip what is damaged and read on."""
+    recipe = replace(recipe, audio_seconds=recipe.num_frames / recipe.fps)
+    data = Odd("damaged", recipe, damage=damage).found(encoded(recipe))
+    for profile in profiles:
+        for span in (Span(0.0, 4.5), Span(8.5, 9.8)):
+            assert encode_file(PROFILES[profile], io.BytesIO(data), span, (64, 48)).media
+        with pytest.raises(SampleError, match=told):
+            encode_file(PROFILES[profile], io.BytesIO(data), Span(3.5, 8.0), (64, 48))

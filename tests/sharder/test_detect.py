@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -13,6 +14,8 @@ from sharder.detect import detect
 from sharder.engine import LocalEngine
 from sharder.sources import find_sources
 from sharder.timestamps import read_moments
+from tests.replai.media.synthetic import Recipe, encoded
+from tests.replai.media.test_audio import remuxed
 from tests.sharder.conftest import CHIRPS, LENGTHS, Run
 
 CONFIG = BurstConfig()
@@ -72,6 +75,26 @@ def test_what_is_left_out_is_counted_and_named(
     assert f"  {tmp_path}/in/mute.mp4: no sound" in outcome.lines
     assert any(line.startswith(f"  {tmp_path}/in/text [b].mp4: unrea") for line in outcome.lines)
     assert list(read_moments(str(tmp_path / "m.parquet"))) == ["good"]
+
+
+def test_sound_that_does_not_decode_is_counted_and_named(
+    run: Run, videos: Path, tmp_path: Path
+) -> None:
+    """Also what a run has heard that was stopped before it could say so."""
+    recipe = Recipe(chirp_seconds=(0.5, 2.5), num_frames=0)
+    (tmp_path / "in").mkdir()
+    for name, damage in (("whole", None), ("damaged", 1.5)):
+        data = remuxed(encoded(recipe), lambda seconds: True, damage=damage)
+        (tmp_path / "in" / f"{name}.mkv").write_bytes(data)
+    command = ("detect", tmp_path / "in", "-o", tmp_path / "m.parquet", "--workers", "1")
+    with mock.patch("sharder.detect.write_moments", side_effect=KeyboardInterrupt):
+        assert run(*command).code == 130
+    outcome = run(*command)
+    assert outcome.code == 0 and "2 of 2 sources are already heard" in outcome.lines
+    assert outcome.lines[1:3] == (
+        "1 packets of sound (0.02 s) of 1 sources do not decode; silence was heard there:",
+        f"  {tmp_path}/in/damaged.mkv: 1 packets, 0.02 s",
+    )
 
 
 def test_the_same_command_twice_does_nothing(run: Run, videos: Path, tmp_path: Path) -> None:

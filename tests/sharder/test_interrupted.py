@@ -34,6 +34,11 @@ def signalled(process: subprocess.Popen[str], number: signal.Signals) -> tuple[i
     That is what a terminal does at Ctrl-C. Nothing of the group is left.
     """
     os.killpg(process.pid, number)
+    return ended(process)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit code and stderr of the process, once nothing of its group is left."""
     errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
     until = time.monotonic() + PATIENCE_SECONDS
     while processes_of_group(process.pid):

@@ -19,9 +19,10 @@ from replai.core import storage
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
 from replai.media import container
-from sharder import opened
+from sharder import heads, opened
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from sharder.encoded import EncodedSegment
+from sharder.heads import Heads
 from sharder.opened import OpenSources
 from tests.replai.media.synthetic import Recipe, encoded
 
@@ -177,6 +178,40 @@ def test_after_an_error_a_source_is_opened_anew(files: list[BinaryIO], tmp_path:
             assert files[-1].closed
         assert made(COPY, url, SPANS[0], sources) == made(COPY, url, SPANS[0])
     assert len(files) == 3
+
+
+@pytest.mark.parametrize("name", ["plain", "edit_list", "hevc", *OTHERS])
+def test_a_remote_source_is_opened_from_memory_but_for_the_first_time(
+    name: str, files: list[BinaryIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, remote = source({**MP4S, **OTHERS}[name], tmp_path), f"memory://opened/{name}"
+    storage.write_bytes(remote, Path(path).read_bytes())
+    read = count_reads(monkeypatch)
+    with OpenSources(kept=False) as sources:
+        for number, span in enumerate(SPANS[::5]):
+            assert made(SMALL, remote, span, sources) == made(SMALL, path, span)
+            assert bool(read) == (number == 0)
+            read.clear()
+        monkeypatch.setattr(heads, "MOST_BYTES", 0)
+        for is_kept in (True, False):
+            made(SMALL, remote, SPANS[0], sources)
+            assert bool(read) != is_kept
+            read.clear()
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lengths of what is read of remote files while they are opened."""
+    real, read = Heads.opening, []
+
+    @contextmanager
+    def opening(self: Heads, url: str, file: BinaryIO) -> Iterator[BinaryIO]:
+        with real(self, url, file) as head:
+            pieces = dict(head._pieces)
+            yield head
+            read.extend(size for at, size in head._pieces.keys() - pieces.keys())
+
+    monkeypatch.setattr(Heads, "opening", opening)
+    return read
 
 
 @pytest.mark.parametrize("limit", ["MOST_SOURCES", "MOST_ENTRIES"])

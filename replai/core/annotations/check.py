@@ -136,7 +136,7 @@ def _overlaps(placed: Sequence[Placed]) -> Iterator[Finding]:
     last: Placed | None = None
     for action, label in placed:
         if last and action.start_seconds < last[0].stop_seconds:
-            yield Finding(Kind.overlapping, label, f"with {last[1].where}")
+            yield Finding(Kind.overlapping, label, f"with {last[1].place}")
         if not last or action.stop_seconds > last[0].stop_seconds:
             last = action, label
 

@@ -56,9 +56,9 @@ def read_ego4d(url: str) -> Annotations:
     named = False
     for key, value, line in json_items(url):
         if key == "videos" and isinstance(value, dict) and "annotated_intervals" in value:
-            labels += _read(url, line, _main_labels(value, file_name(url)))
+            labels += _read(url, line, _main_labels(value, file_name(url), line))
         elif key == "clips" and isinstance(value, dict) and "action_clip_start_sec" in value:
-            labels += _read(url, line, _anticipation_labels(value, file_name(url)))
+            labels += _read(url, line, _anticipation_labels(value, file_name(url), line))
             named = True
     if not labels:
         raise UserError(f"{url} holds no actions; give fho_main.json or fho_lta_train.json")
@@ -86,7 +86,7 @@ def _with_companions(url: str, labels: tuple[Label, ...], named: bool) -> Annota
     )
 
 
-def _main_labels(video: Json, source: str) -> Iterator[Label]:
+def _main_labels(video: Json, source: str, line: int) -> Iterator[Label]:
     fps = _number(video["video_metadata"], "fps")
     if fps <= 0:
         raise ValueError(f"fps is {fps:g}; it must be above 0")
@@ -98,6 +98,7 @@ def _main_labels(video: Json, source: str) -> Iterator[Label]:
                 clip_id=_text(interval["clip_uid"] or ""),
                 clip_start_seconds=_clip_start(action) if interval["clip_uid"] else 0.0,
                 rejected=_rejected(action),
+                line=line,
                 action=_main_action(action, fps),
             )
 
@@ -160,13 +161,14 @@ def _rejected(action: Json) -> str:
     return "" if action.get("is_valid_action", True) else "no valid action"
 
 
-def _anticipation_labels(action: Json, source: str) -> Iterator[Label]:
+def _anticipation_labels(action: Json, source: str, line: int) -> Iterator[Label]:
     shift = _number(action, "clip_parent_start_sec")
     yield Label(
         where=f"{source} clip {_text(action['clip_uid'])} action {action['action_idx']}",
         video_id=_text(action["video_uid"]),
         clip_id=_text(action["clip_uid"]),
         clip_start_seconds=shift,
+        line=line,
         action=Action(
             start_seconds=_number(action, "action_clip_start_sec") + shift,
             stop_seconds=_number(action, "action_clip_end_sec") + shift,

@@ -35,7 +35,7 @@ class Finding:
     def __str__(self) -> str:
         action = self.label.action
         said = (
-            f"{self.label.where}: {self.label.video_id} {action.start_seconds:.2f}-"
+            f"{self.label.place}: {self.label.video_id} {action.start_seconds:.2f}-"
             f"{action.stop_seconds:.2f} s, {f'{action.verb} {action.noun}'.strip()}"
         )
         return f"{said}; {self.detail}" if self.detail else said

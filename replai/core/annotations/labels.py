@@ -20,13 +20,20 @@ class Label:
     """
 
     where: str
-    """File and line."""
+    """File and line, or what the file calls it."""
     video_id: str
     action: Action
     clip_id: str = ""
     clip_start_seconds: float = 0.0
     rejected: str = ""
     """Why its annotators rejected it, if they did."""
+    line: int = field(default=0, repr=False)
+    """Where `where` has a name instead of it; no part of what a job is known by (its repr)."""
+
+    @property
+    def place(self) -> str:
+        """`where`, and the line."""
+        return f"{self.where} (line {self.line})" if self.line else self.where
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.media.audio import SoundRequest, audio_blocks
+from replai.media.audio import Lost, SoundRequest, audio_blocks, sound_blocks
+from replai.media.container import open_media
 from replai.media.decode import read_views
 from tests.replai.media.synthetic import Recipe, chirp_lag_seconds, encoded
 
@@ -112,7 +113,10 @@ def test_a_long_gap_comes_in_blocks_of_bounded_size() -> None:
 def test_a_packet_that_does_not_decode_is_silence() -> None:
     recipe = Recipe(container="matroska", chirp_seconds=(0.5, 2.5), num_frames=0)
     whole = remuxed(encoded(recipe), lambda s: True)
-    samples = joined(remuxed(encoded(recipe), lambda s: True, damage=1.5))
+    damaged, lost = remuxed(encoded(recipe), lambda s: True, damage=1.5), Lost()
+    with open_media(damaged) as media:
+        samples = np.concatenate(list(sound_blocks(media, 16000, lost)))
+    assert lost.packets == 1 and lost.seconds == pytest.approx(1024 / 44100, abs=0.002)
     assert abs(len(samples) - len(joined(whole))) < 2000
     for seconds in recipe.chirp_seconds:
         assert abs(chirp_lag_seconds(samples, seconds)) < 1e-3

@@ -38,6 +38,7 @@ def test_the_fields_of_fho_main(tmp_path: Path) -> None:
         video_id=VIDEO,
         clip_id=CLIP,
         clip_start_seconds=CLIP_START,
+        line=1,
         action=Action(
             start_seconds=2.5, stop_seconds=3.5, verb="take_(pick,_grab,_get)",
             noun="cup_(cup,_glass,_mug)", verb_class=1, noun_class=1, pre_seconds=78 / 30,
@@ -147,6 +148,23 @@ def test_the_anticipation_benchmark(tmp_path: Path, taxonomy: bool) -> None:
     assert found.labels[1].where == f"fho_lta_train.json clip {CLIP} action 1"
     assert found.verbs.closed == taxonomy
     assert found.verbs.names == {0: TAXONOMY["verbs"][0], 1: TAXONOMY["verbs"][1]}
+
+
+def test_the_line_of_a_finding_is_that_of_its_video_or_clip(tmp_path: Path) -> None:
+    clips = [lta_clip(0, 0.5, 1.5, 1, 2), lta_clip(1, 1.0, 4.0, 0, 1)]
+    one, other = (f'{{"{key}": [\n{{}}' for key in ("clips", "videos"))
+    (tmp_path / "lta.json").write_text(
+        f"{one},\n\n{json.dumps(clips[0])},\n{json.dumps(clips[1])}\n]}}"
+    )
+    lines = [label.place for label in read_annotations(str(tmp_path / "lta.json")).labels]
+    assert lines == [
+        f"lta.json clip {CLIP} action {n} (line {line})" for n, line in ((0, 4), (1, 5))
+    ]
+    (video,) = fho_main([narrated_action(), narrated_action()])["videos"]
+    (tmp_path / "main.json").write_text(f"{other},\n{json.dumps(video)}\n]}}")
+    labels = read_annotations(str(tmp_path / "main.json")).labels
+    assert [label.place for label in labels] == ["main.json action 8a6f1b5e (line 3)"] * 2
+    assert "line=" not in repr(labels)  # by which an unfinished pack knows that it may go on
 
 
 @pytest.mark.parametrize(
