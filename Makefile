@@ -16,7 +16,7 @@ table1: $(READY)
 	$(BIN)/python -m tools.table1 --preset $(PRESET)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Our shards, opened by Energon, Hugging Face datasets and others, in an environment of their own.
 readers-test: $(READY)
