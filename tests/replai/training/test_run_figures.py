@@ -15,6 +15,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from replai.core.index import open_index
+from replai.report.plots import CURVE_PANELS
 from replai.stream.cache import CacheConfig
 from replai.stream.loader import StreamConfig
 from replai.stream.retry import RetryConfig
@@ -65,6 +66,13 @@ def bad_copy(root: Path, folder: Path) -> str:
     url = f"memory:/{folder}/root"
     fsspec.filesystem("memory").put(str(copy), url, recursive=True)
     return url
+
+
+def test_the_report_draws_what_a_run_writes(ended_run: Ended) -> None:
+    """A panel of a name that no run writes would stay empty."""
+    written = set().union(*read_metrics(ended_run.folder / METRICS_NAME))
+    drawn = {name for _, names in CURVE_PANELS for name in names}
+    assert drawn - written == {"avid_cross", "avid_self"}, "which RepLAI has not"
 
 
 def test_every_logged_step_has_the_streams_figures(ended_run: Ended) -> None:
