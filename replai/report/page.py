@@ -60,7 +60,7 @@ class Inputs:
     root: str
     """Empty: no moments are shown but those that the run itself kept."""
     epochs: int = 5
-    """Most validations whose pictures are shown: each is half a megabyte of the page."""
+    """Most validations whose pictures are shown: each is some 2 MB of the page."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
