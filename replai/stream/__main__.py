@@ -146,7 +146,8 @@ def _print_plan(stream: AVStream, arguments: argparse.Namespace) -> None:
         f"rank {arguments.rank} of {arguments.world_size}: {len(mine)} samples, planned in "
         f"{seconds:.3f} s; the first: {mine[:8].tolist()}"
     )
-    parts = [_planned(stream, arguments, rank) for rank in range(arguments.world_size)]
+    others = (rank for rank in range(arguments.world_size) if rank != arguments.rank)
+    parts = [mine, *(_planned(stream, arguments, rank) for rank in others)]
     assert {len(part) for part in parts} == {len(mine)}, "all ranks take equal steps"
     items = np.concatenate(parts)
     num_different = len(np.unique(items))
