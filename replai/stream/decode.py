@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -15,14 +15,13 @@ from replai.media.audio import SoundRequest
 from replai.media.decode import read_views
 from replai.media.video import ClipRequest
 from replai.stream.crops import CropConfig, centre_crop, random_crop
-from replai.stream.overdue import Overdue
 from replai.stream.plan import Place
 from replai.stream.sampling import SamplingConfig, anchors
 from replai.stream.unpack import Unpacked
+from replai.stream.watch import WATCH
 from replai.views import AudioView, VideoView, View, reach
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-_OVERDUE = Overdue()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +33,8 @@ class DecodeConfig:
     crop: CropConfig
     augment: bool
     seed: int
+    endless: Mapping[int, str] = field(default_factory=dict)
+    """Item → why it is not decoded: a worker did not get to its end before."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,14 @@ class Decoded:
 
 def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:
     """The views of one visit. Raises SampleError, naming the sample, if it does not decode."""
+    item = sample.place.item
+    if item in config.endless:
+        raise SampleError(f"sample {sample.key}: {config.endless[item]}")
+    with WATCH.on(item, sample.key):
+        return _decoded(sample, config)
+
+
+def _decoded(sample: Unpacked, config: DecodeConfig) -> Decoded:
     place, record = sample.place, sample.record
     draw = generator(config.seed, place.epoch, place.position, "anchors")
     times = anchors(record, sample.ordinal, config.sampling, reach(config.views), draw)
@@ -67,8 +76,7 @@ def decode_sample(sample: Unpacked, config: DecodeConfig) -> Decoded:
     ]
     sounds = [_sound(view, time) for time in times for view in audios]
     try:
-        with _OVERDUE.named(f"sample {sample.key}"):
-            frames, waves = read_views(sample.media, clips, sounds)
+        frames, waves = read_views(sample.media, clips, sounds)
     except SampleError as error:
         raise SampleError(f"sample {sample.key}: {error}") from error
     views: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {}

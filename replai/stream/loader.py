@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from replai.stream.quarantine import BadSampleConfig, Quarantine
 from replai.stream.request import S3Client
 from replai.stream.retry import RetryConfig
 from replai.stream.sampling import At, SamplingConfig, qualifying_items
-from replai.stream.worker import fork_server, is_lost_worker, kill_workers, live_with_trainer
+from replai.stream.worker import Told, fork_server, is_lost_worker, kill_workers, set_up_worker
 from replai.views import AudioView, View, reach
 
 __all__ = ["AVStream", "Share", "StreamConfig"]
@@ -69,6 +70,14 @@ class StreamConfig:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}; it must be at least {least}, and finite"
                 )
+
+
+class _EndlessDecodeError(Exception):
+    """A worker has ended, as it did not get to the end of this sample."""
+
+    def __init__(self, item: int, key: str) -> None:
+        super().__init__(item, key)
+        self.item, self.key = item, key
 
 
 class AVStream:
@@ -199,12 +208,24 @@ class AVStream:
         return taken
 
     def __iter__(self) -> Iterator[AVBatch]:
+        while True:
+            try:
+                yield from self._batches()
+                return
+            except _EndlessDecodeError as error:
+                self._leave_out(error)
+
+    def _batches(self) -> Iterator[AVBatch]:
+        """Those that one set of workers makes, from `state` on."""
+        told: Told | None = fork_server().SimpleQueue() if self.config.num_workers else None
         # Closed here: left to the garbage collector, workers are waited for, seconds each.
-        with closing(iter(self._loader())) as source:
+        with closing(iter(self._loader(told))) as source:
             while True:
                 started = time.perf_counter()
-                batch = self._next(source)
-                self.wait_seconds += time.perf_counter() - started
+                try:
+                    batch = self._next(source, told)
+                finally:
+                    self.wait_seconds += time.perf_counter() - started
                 if batch is None:
                     return
                 if isinstance(batch, Failure):
@@ -212,22 +233,34 @@ class AVStream:
                 self._note(batch)
                 yield batch
 
-    def _next(self, source: Iterator[AVBatch | Failure]) -> AVBatch | Failure | None:
+    def _next(
+        self, source: Iterator[AVBatch | Failure], told: Told | None
+    ) -> AVBatch | Failure | None:
         try:
             return next(source, None)
         except Exception as error:
-            if not self.config.num_workers:
+            if told is None:
                 raise
             if not is_lost_worker(error):
                 # They hold the loader: its workers would live as long as the error.
                 traceback.clear_frames(error.__traceback__)
                 raise
             kill_workers()
+            if not told.empty():
+                raise _EndlessDecodeError(*told.get()) from error
             raise PeerLostError(
                 f"a decode process of rank {self._task.share.rank} is gone, killed perhaps as "
                 "memory ran out; lower stream.num_workers, prefetch_batches or "
                 "megabytes_in_flight, or give it more memory, and run again"
             ) from error
+
+    def _leave_out(self, error: _EndlessDecodeError) -> None:
+        """Takes `error`'s sample for a bad one from now on."""
+        reason = f"not decoded within {self.config.bad_samples.max_decode_seconds:g} s"
+        decode = self._task.decode
+        endless = {**decode.endless, error.item: reason}
+        self._task = replace(self._task, decode=replace(decode, endless=endless))
+        self._say((f"sample {error.key} was {reason}; decode processes start anew without it",))
 
     def _note(self, batch: AVBatch) -> None:
         self.figures += taken(batch.figures)
@@ -243,8 +276,9 @@ class AVStream:
                 self._said.add(text)
                 warnings.warn(text, stacklevel=2)
 
-    def _loader(self) -> Any:
-        if self.config.num_workers == 0:
+    def _loader(self, told: Told | None) -> Any:
+        """The batches; workers put into `told` which sample held them, and end."""
+        if told is None:
             return make_pipeline(self._task)
         return wds.WebLoader(
             make_pipeline(self._task, Blocks()),
@@ -252,6 +286,6 @@ class AVStream:
             num_workers=self.config.num_workers,
             prefetch_factor=self.config.prefetch_batches,
             multiprocessing_context=fork_server(),
-            worker_init_fn=live_with_trainer,
+            worker_init_fn=partial(set_up_worker, self.config.bad_samples.max_decode_seconds, told),
             pin_memory=torch.cuda.is_available(),
         )

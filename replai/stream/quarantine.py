@@ -35,12 +35,21 @@ class BadSampleConfig:
     own part of them."""
     max_in_a_row: int = 100
     """Bad samples without a good one between them."""
+    max_decode_seconds: float = 300.0
+    """After so long in one sample a decode process is ended, and all are started anew without it.
+    Far more than the most work that a sample may ask for takes, and less than the ranks wait for
+    one another (`rank_timeout_seconds`). Where `num_workers` is 0, it is only named.
+    """
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_share <= 1:
             raise ValueError(f"max_share is {self.max_share}, outside [0, 1]")
         if self.max_in_a_row < 1:
             raise ValueError(f"max_in_a_row is {self.max_in_a_row}; it must be at least 1")
+        if not self.max_decode_seconds > 0:
+            raise ValueError(
+                f"max_decode_seconds is {self.max_decode_seconds}; it must be positive"
+            )
 
 
 def most_bad(max_share: float, num_samples: int, world_size: int) -> int:

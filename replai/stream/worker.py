@@ -17,7 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+from multiprocessing.queues import SimpleQueue
+from typing import TypeAlias
 
+from replai.stream.watch import WATCH
+
+Told: TypeAlias = "SimpleQueue[tuple[int, str]]"
+"""Item and key of a sample that held a worker."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PRELOADED = ["replai.stream.preloaded"]
 
@@ -33,6 +39,14 @@ def fork_server() -> ForkServerContext:
     with _ignored(STOP_SIGNALS):
         forkserver.ensure_running()
     return context
+
+
+def set_up_worker(most_seconds: float, told: Told, worker: int) -> None:
+    """Sets up a worker of a loader, which ends after `most_seconds` in one sample. `told` then has
+    its item and key.
+    """
+    live_with_trainer(worker)
+    WATCH.end_process(most_seconds, lambda item, key: told.put((item, key)))
 
 
 def live_with_trainer(_worker: int) -> None:
