@@ -1,11 +1,13 @@
 """Moments beside their truth and their peers: python benchmarks/detect.py --json FILE
 
 How well. Sounds of made-up worlds (seeds 0 to 9, 60 s each: `sharder/world`, script and sound) at
-0 to 30 dB of impact over background. A found time counts if it is within 50 ms of a true one that
-no other has. All hear the same samples, at 44.1 kHz; `coded_` stands for the same sounds through
+0 to 30 dB of impact over background, and of the medium and the hard world, which have talk, music
+and what is heard through the wall. A found time counts if it is within 50 ms of a true one that no
+other has. All hear the same samples, at 44.1 kHz; `coded_` stands for the same sounds through
 AAC at 128 kbit/s, as the world's videos have them.
 
-*_f1_10db     F1 over all seeds at that SNR; without a prefix ours, by `sharder detect`'s defaults
+*_f1_10db, *_f1_medium   F1 over all seeds at that SNR, of that world; without a prefix ours, by
+              `sharder detect`'s defaults
   paper         `sharder detect --detector paper`
   released      the released RepLAI code's, from its description: detectors/released.py
   librosa       `librosa.onset.onset_detect` at its defaults, at 22.05 kHz

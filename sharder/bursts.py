@@ -12,6 +12,8 @@ this, but it asks how much of the spectrum rises rather than how much energy the
   background tell nothing, however loud.
 - Sound is taken at its own rate: what is above 8 kHz tells knocks from all else. Frames count
   samples, not seconds (5.8 ms at 44.1 kHz), so that the curve scatters alike at every rate.
+- Of a frame's loudest band a millionth (60 dB less) counts as floor of the others: what leaks into
+  them of a loud tone scatters, and is no rise.
 - Bands in which nothing is ever heard (a codec's cut-off, sound that was sampled up) are left out;
   the mean is scaled so that noise scatters as it does with all bands.
 
@@ -183,12 +185,18 @@ def _rise(levels: Levels, summaries: list[Levels], config: BurstConfig) -> Curve
     around = np.array(summaries)
     floors = np.sort(around[:, 0], axis=0)[len(around) // 2]
     heard = around[:, 1].max(axis=0) > config.floor_db + _HEARD_DB
-    rises = np.maximum(levels - floors[:, None], 0.0)
+    rises = np.maximum(levels - _with_leaks(floors[:, None], levels), 0.0)
     weights = heard / np.sqrt(max(int(heard.sum()), 1) * config.num_bands)
     # Not `@`: BLAS would start threads, for a product this small.
     limited = _limited(rises, np.float32(config.most_rise_db))
     curve: Curve = np.einsum("b,bf->f", weights.astype(np.float32), limited)
     return curve
+
+
+def _with_leaks(floors: Levels, levels: Levels) -> Levels:
+    """The floors, raised to what a tone in the loudest band leaks; [num_bands, 1 or frames]."""
+    leaked = levels.max(axis=0) - _LEAKED_DB
+    return np.maximum(floors, leaked) if leaked.max() > floors.min() else floors
 
 
 def _limited(rises: Levels, most: np.float32) -> Levels:
@@ -200,5 +208,7 @@ def _limited(rises: Levels, most: np.float32) -> Levels:
     return limited
 
 
+_LEAKED_DB = np.float32(60.0)
+"""What other bands have of a tone is at least this far below it."""
 _HEARD_DB = 3.0
 """A band in which nothing is this far above silence within the window is not heard."""

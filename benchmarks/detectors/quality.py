@@ -21,7 +21,7 @@ def heard_by_all(sounds: Iterable[Heard], ways: Mapping[str, Way]) -> list[Row]:
     for sound in sounds:
         for name, way in ways.items():
             found = way(sound.samples, SAMPLE_RATE_HZ)
-            figure = f"{'coded_' if sound.coded else ''}{name}f1_{sound.snr_db}db"
+            figure = f"{'coded_' if sound.coded else ''}{name}f1_{sound.world}"
             pairs = len(matched(found, sound.truth))
             rows.append((figure, sound.seed, len(sound.truth), len(found), pairs))
     return rows

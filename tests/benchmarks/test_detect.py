@@ -35,16 +35,16 @@ def test_no_matching_has_more_pairs(found: list[int], truth: list[int]) -> None:
 
 def test_f1_is_taken_over_all_seeds() -> None:
     sounds = [
-        Heard(0, 10, False, np.zeros(9, np.float32), (1.0, 2.0)),
-        Heard(1, 10, False, np.zeros(9, np.float32), (1.0,)),
-        Heard(0, 10, True, np.zeros(9, np.float32), (5.0,)),
+        Heard(0, "10db", False, np.zeros(9, np.float32), (1.0, 2.0)),
+        Heard(1, "10db", False, np.zeros(9, np.float32), (1.0,)),
+        Heard(0, "medium", True, np.zeros(9, np.float32), (5.0,)),
     ]
     rows = quality.heard_by_all(sounds, {"": lambda *_: [1.01], "none_": lambda *_: []})
     assert quality.figures(rows) == {
         "f1_10db": 4 / 5,
         "none_f1_10db": 0.0,
-        "coded_f1_10db": 0.0,
-        "coded_none_f1_10db": 0.0,
+        "coded_f1_medium": 0.0,
+        "coded_none_f1_medium": 0.0,
     }
 
 
