@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,11 @@ def made_here(run: Run, command: tuple[str | Path, ...], folder: Path) -> dict[s
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Its stderr, once nothing of its session is left."""
-    errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
+    try:
+        errors = process.communicate(timeout=PATIENCE_SECONDS)[1]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     assert process.returncode == 0, errors
     wait_until(lambda: not processes_of_session(process.pid))
     return errors
@@ -145,7 +150,13 @@ def test_a_node_that_is_lost(
 ) -> None:
     command = pack_command(videos, moments, "--engine", "ray", "--ray-address", nodes.address)
     process = start(*command, cwd=tmp_path, program=(sys.executable, "-c", STALLING))
-    wait_until(lambda: [*nodes.folder.iterdir()] and [*tmp_path.glob("root/parts/train-*.json")])
+
+    def one_is_finished_and_one_stalls() -> bool:
+        assert process.poll() is None, process.communicate()[1]
+        finished = any(tmp_path.glob("root/parts/train-*.json"))
+        return finished and any(nodes.folder.iterdir())
+
+    wait_until(one_is_finished_and_one_stalls)
     (stalled,) = nodes.folder.iterdir()
     nodes.kill_second()
     said = finish(process)
