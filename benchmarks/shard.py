@@ -12,10 +12,13 @@ transcode_over_bare   `sharder pack`: CPU time, the job's own included, over sha
 local_speedup_2       wall time of `sharder pack` by one process over that by two, start included
 ray_speedup_2         the same with `--engine ray`, where that is there
 machine_speedup_2     the most that could be: two bare loops one after the other, over both at once
-pack_worker_peak_mb   resident memory, at its peak, of a process that plans a source of 2 h and
-                      packs 24 segments from all over it; the larger of both profiles
+detect_worker_peak_mb resident memory, at its peak, of a process that detects in a source of 2 h
+pack_worker_peak_mb   the same of one that plans that source and packs a shard of it; the larger of
+                      both profiles
+verify_worker_peak_mb the same of the only one that verifies a root: 20 minutes of 1080p, copied, in
+                      segments of about 13 MB
 *_cpu_over_video      CPU seconds of packing a second of video; *_core_hours: for Ego4D's 3,670 h
-*_1080p               the same of a source of 1920x1080, 8 Mbit/s
+*_1080p               the same of a source of 1920x1080, 8 Mbit/s; of memory, 20 of 20 minutes
 
 `--only` takes some of: copy, copy-cpu, transcode, transcode-1080p, speedup, memory.
 """

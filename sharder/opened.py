@@ -15,7 +15,7 @@ from replai.media.container import Media, damage_is_sample_error, open_sample
 from sharder.heads import Heads
 
 MOST_ENTRIES = 1_500_000
-"""Of the indices of all that is kept open: some 5 hours of video with sound, 80 MB."""
+"""Of the indices of all that is kept open: some 5 hours of video with sound, 150 MB."""
 MOST_SOURCES = 16
 """Kept open: each has a file's handle and, from a remote store, a block of it."""
 

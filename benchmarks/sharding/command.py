@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.clips.sources import LARGE_SOURCES
 from benchmarks.sharding.copying import copied, copied_figures, cpu_beside_cp, cpu_figures
 from benchmarks.sharding.long_files import long_files
-from benchmarks.sharding.memory import peaks
+from benchmarks.sharding.memory import peak_figures, peaks
 from benchmarks.sharding.transcoding import (
     bare_figures,
     beside_bare,
@@ -30,6 +30,7 @@ from tools.environment import HOME
 
 PARTS = ("copy", "copy-cpu", "transcode", "transcode-1080p", "speedup", "memory")
 COPIED_SECONDS, TRANSCODED_SECONDS, SPEEDUP_SECONDS, LONG_SECONDS = 1120, 28, 112, 7200
+LARGE_SECONDS = 1200
 VIDEOS = 3
 
 
@@ -97,8 +98,9 @@ def measured(arguments: argparse.Namespace, data: Path, scratch: Path) -> dict[s
         raw["speedup: wall seconds"] = times
     if "memory" in arguments.only:
         (long,) = long_files(data, data / "long", LONG_SECONDS, 1)
-        found_peaks = peaks(long, scratch)
-        figures["pack_worker_peak_mb"] = max(found_peaks.values())
+        (large,) = long_files(data, data / "long-large", LARGE_SECONDS, 1, LARGE_SOURCES)
+        found_peaks = peaks(long, large, scratch)
+        figures |= peak_figures(found_peaks)
         raw["memory: MB at the peak"] = found_peaks
     return {
         "figures": figures,

@@ -19,6 +19,7 @@ from sharder.inspect.hearing import LOG_MEL, Spectrogram
 from sharder.logmel import mel_filters
 
 INK, PALE, MOMENT = "#222222", "#8a8a8a", "#d1495b"
+CAPTION = "#606060"
 BEFORE, AFTER = "#2a6f97", "#e08e45"
 LABEL = "#dfe8ee"
 WIDTH_INCHES = 12.0
@@ -94,7 +95,7 @@ def quiet(axes: Axes, *spines: str) -> None:
 
 def caption(axes: Axes, text: str) -> None:
     """Says above a panel what it shows."""
-    axes.set_title(text, loc="left", fontsize=9, color=PALE, pad=4, parse_math=False)
+    axes.set_title(text, loc="left", fontsize=9, color=CAPTION, pad=4, parse_math=False)
 
 
 def show_spectrogram(axes: Axes, spectrogram: Spectrogram | None) -> None:

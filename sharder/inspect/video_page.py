@@ -12,12 +12,13 @@ from sharder.inspect.hearing import LOG_MEL
 from sharder.inspect.ink import Picture, clock, jpeg, png, stacked
 from sharder.inspect.looking import Found, Look
 from sharder.inspect.moment_picture import Strip, moment_picture
-from sharder.inspect.overview_picture import overview_picture
+from sharder.inspect.overview_picture import overview_picture, shortened
 from sharder.inspect.page import Pages
 from sharder.inspect.sound import wav
 from sharder.segments import SegmentConfig
 
 _STRIPS_IN_PICTURE = 3
+_LABEL_LETTERS = 24
 _METHOD = (
     "When hands do something, it can be heard. A moment of interaction is a prominent peak in "
     "{meaning}: a vertical edge in the spectrogram. No label is needed to find it.",
@@ -39,9 +40,7 @@ def video_pages(look: Look, config: Config) -> Pages:
     curve = found.hearing.curve if found.hearing else None
     views = [overview_picture(view, config) for view in look.views]
     strips = [
-        Strip(
-            closeup, moment.prominence, curve, found.unit, f"{number}: t = {moment.seconds:.2f} s"
-        )
+        Strip(closeup, moment.prominence, curve, found.unit, _title(number, moment, found))
         for number, (closeup, moment) in enumerate(
             zip(look.closeups, found.shown, strict=True), start=1
         )
@@ -65,6 +64,14 @@ def video_pages(look: Look, config: Config) -> Pages:
 def labels_at(actions: Sequence[Action], seconds: float) -> list[str]:
     """`verb noun` of the actions under way at `seconds`."""
     return [f"{a.verb} {a.noun}" for a in actions if a.start_seconds <= seconds < a.stop_seconds]
+
+
+def _title(number: int, moment: Moment, found: Found) -> str:
+    """Of a strip: there is room for one label."""
+    labels = [
+        shortened(label, _LABEL_LETTERS) for label in labels_at(found.actions, moment.seconds)
+    ]
+    return ", ".join([f"{number}: t = {moment.seconds:.2f} s", *labels[:1]])
 
 
 def _headline(found: Found) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.clips.sources import LARGE_SOURCES, SOURCES, SourceRecipe
 from benchmarks.sharding import bare as bare_module
+from benchmarks.sharding import memory
 from benchmarks.sharding.command import joined
 from benchmarks.sharding.copying import copied_figures, cpu_figures
 from benchmarks.sharding.long_files import long_files
@@ -16,6 +19,7 @@ from replai.core.timeline import Span
 from replai.media.probe import probe
 from sharder.encode import TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
+from tools.environment import HOME
 
 
 def test_ratios_are_taken_within_a_round_then_the_median() -> None:
@@ -69,6 +73,51 @@ def test_sources_of_any_size_are_repeated_to_any_length(tmp_path: Path) -> None:
     assert found.duration_seconds == pytest.approx(12, abs=0.2)
     (seconds,) = packed([path], tmp_path, 1)
     assert seconds > 0
+
+
+def test_memory_is_of_all_that_a_worker_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = SourceRecipe(seed=1, fps=8, audio_rate_hz=16000, height=72, seconds=4)
+    (path,) = long_files(tmp_path, tmp_path / "long", 12, 1, [recipe])
+    real, done = memory.peak_of, []
+
+    def done_here(work: str, *arguments: Path) -> float:
+        done.append((work, *(one.name for one in arguments)))
+        if work == "verify":
+            return real(work, *arguments)
+        memory.WORK[work](*map(str, arguments))
+        return float(len(done))
+
+    monkeypatch.setattr(memory, "peak_of", done_here)
+    monkeypatch.setattr(memory, "SEGMENTS", {"copy": 2, "transcode": 1})
+    monkeypatch.setattr(memory, "SOURCES", 3)
+    (tmp_path / "made").mkdir()
+    found = memory.peaks(path, path, tmp_path / "made")
+    assert [one[0] for one in done] == [*["detect", "copy", "transcode"] * 2, "whole", "verify"]
+    assert [len(one) for one in done] == [2, 3, 3, 2, 5, 5, 3, 2]
+    assert 40 < found["verify 1080p"] < 1000
+    assert list((tmp_path / "made").iterdir()) == []
+    assert memory.peak_figures({**found, "verify 1080p": 8.0, "copy": 3.5}) == {
+        "detect_worker_peak_mb": 1.0,
+        "pack_worker_peak_mb": 3.5,
+        "detect_worker_peak_mb_1080p": 4.0,
+        "pack_worker_peak_mb_1080p": 6.0,
+        "verify_worker_peak_mb": 8.0,
+    }
+
+
+def test_a_peak_is_in_mb() -> None:
+    code = (
+        "from benchmarks.sharding.memory import peak_mb\n"
+        "before = peak_mb()\n"
+        "large = b'x' * 300_000_000\n"
+        "del large\n"
+        "print(peak_mb() - before)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(300, abs=4)
 
 
 def test_the_large_source_is_of_1080p_at_four_times_the_bits() -> None:

@@ -209,6 +209,29 @@ def test_a_dataset(run: Run, small_data: SmallData, tmp_path: Path) -> None:
     assert parsed(other).data("audio/wav") != heard[:1]
 
 
+def test_a_strip_is_titled_by_its_time_and_label(
+    run: Run, media: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(media["chirping"])
+    verb = "put-something-somewhere-else"
+    (tmp_path / "actions.csv").write_text(
+        "video_id,start_seconds,stop_seconds,verb,noun\n"
+        f"a,1,2,open,door\na,1.2,2,cut,egg\na,4,5,{verb},egg\n"
+    )
+    titles = []
+
+    def noted(strip: Strip) -> Picture:
+        titles.append(strip.title)
+        return moment_picture(strip)
+
+    monkeypatch.setattr("sharder.inspect.video_page.moment_picture", noted)
+    labels = ("--annotations", tmp_path / "actions.csv")
+    done(run("inspect", tmp_path / "a.mp4", "-o", tmp_path / "page.html", *labels))
+    times, said = zip(*(title.partition(" s")[::2] for title in titles), strict=True)
+    assert [time[:8] for time in times] == ["1: t = 1", "2: t = 3", "3: t = 4", "4: t = 6"]
+    assert said == (", open door", "", ", put-something-somewhere…", "")
+
+
 def test_prominences_of_a_dataset_have_its_unit(
     run: Run, small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
