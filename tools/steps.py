@@ -7,8 +7,10 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from replai.core.errors import UserError
 
@@ -18,19 +20,39 @@ BIN = Path(sys.executable).parent
 class Steps:
     """Runs commands one after the other, printing each as one would type it."""
 
-    def __init__(self, what: str, environment: dict[str, str]) -> None:
-        """`what` is named when a command fails; `environment` is added to this process's."""
+    def __init__(self, what: str, environment: dict[str, str], log: Path | None = None) -> None:
+        """`what` is named when a command fails; `environment` is added to this process's. What the
+        commands say is added to `log`, if there is one.
+        """
         self._what = what
         self._environment = {**os.environ, **environment}
+        self._log = log
         self._started = time.monotonic()
 
     def run(self, *command: str) -> None:
         """Runs one command of the environment's `bin`; its failure ends all."""
         shown = shlex.join(command)
         print(f"\n[{self.seconds:4.0f} s] $ {shown}", flush=True)
-        done = subprocess.run([BIN / command[0], *command[1:]], env=self._environment, check=False)
+        with self._said() as said:
+            done = subprocess.run(
+                [BIN / command[0], *command[1:]], env=self._environment, check=False,
+                stdout=said, stderr=said,
+            )  # fmt: skip
         if done.returncode:
-            raise UserError(f"{self._what} stopped: exit code {done.returncode} of `{shown}`")
+            where = f"; see {self._log}" if self._log else ""
+            raise UserError(
+                f"{self._what} stopped: exit code {done.returncode} of `{shown}`{where}"
+            )
+
+    @contextmanager
+    def _said(self) -> Iterator[IO[bytes] | None]:
+        """Where the commands' words go; None for where ours go."""
+        if self._log is None:
+            yield None
+            return
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as file:
+            yield file
 
     @property
     def seconds(self) -> float:

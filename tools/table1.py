@@ -4,6 +4,7 @@ For each seed: a world of short clips → AVID's training on it, from which all 
 world of untrimmed videos → each row's training and probe there. After each seed table1.json,
 table1.md and table1.png are written from all that is there. Rows that the paper lacks come after
 all of its own. Run it again and finished steps are skipped; a run that was broken off continues.
+Of runs side by side each has a log in its seed's folder.
 
 The paper's start is AVID's weights from AudioSet: short clips picked for what is heard in them, of
 other places than the videos'. So are the clips here: other rooms and people, and no labels used.
@@ -16,6 +17,7 @@ import json
 import shlex
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,8 @@ class Preset:
     """Each is a world's and the weights' seed. Recipes are chosen on other seeds than these."""
     ranks: int
     """Processes of a training run."""
+    jobs: int = 1
+    """Runs at a time."""
     clips: str
     """Options of `sharder world` for the short clips that AVID is trained on before the rows."""
     pack_clips: str
@@ -56,7 +60,7 @@ class Preset:
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds is {self.seeds}; give different numbers, none negative")
-        for name in ("ranks", "pretraining_steps", "row_steps"):
+        for name in ("ranks", "jobs", "pretraining_steps", "row_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
@@ -89,8 +93,8 @@ FURTHER = [name for name in ROWS if name not in PAPERS]
 class Seed:
     """One seed's world and runs, below a folder of its own."""
 
-    def __init__(self, steps: Steps, preset: Preset, configs: Path, out: Path, seed: int) -> None:
-        self._steps, self._preset, self._configs, self._seed = steps, preset, configs, seed
+    def __init__(self, preset: Preset, configs: Path, out: Path, seed: int) -> None:
+        self._preset, self._configs, self._seed = preset, configs, seed
         self._out = out / f"seed{seed}"
         self._clips, self._data = (str(self._out / name) for name in ("clips/data", "data"))
 
@@ -112,43 +116,46 @@ class Seed:
         path = self.probed(row)
         return path.exists() and set(METRICS) <= json.loads(path.read_text())["trained"].keys()
 
-    def make(self, rows: Sequence[str]) -> Iterator[None]:
-        """Makes what is not there yet of `rows`; yields after AVID's training and each row."""
-        if self.has(rows):
-            return
+    def prepare(self) -> None:
+        """Makes what the rows need and is not there yet: the worlds, AVID's training."""
+        steps = self._steps(PRETRAINING)
         make_dataset(
-            self._steps, self._out / "clips" / "world", self._clips, splits=["train"],
+            steps, self._out / "clips" / "world", self._clips, splits=["train"],
             settings=[*shlex.split(self._preset.clips), "--seed", str(CLIPS_SEED + self._seed)],
             profile=shlex.split(self._preset.pack_clips),
         )  # fmt: skip
-        self._train(PRETRAINING, Row(config=PRETRAINING, from_avid=False))
-        yield
+        self._train(steps, PRETRAINING, Row(config=PRETRAINING, from_avid=False))
         make_dataset(
-            self._steps, self._out / "world", self._data,
+            steps, self._out / "world", self._data,
             settings=[*shlex.split(self._preset.world), "--seed", str(self._seed)],
             profile=shlex.split(self._preset.pack),
         )  # fmt: skip
-        for name in rows:
-            if not self._has(name):
-                self._train(name, ROWS[name])
-                self._probe(name)
-                yield
 
-    def _train(self, name: str, row: Row) -> None:
+    def make(self, name: str) -> None:
+        """Trains and probes a row."""
+        steps = self._steps(name)
+        self._train(steps, name, ROWS[name])
+        self._probe(steps, name)
+
+    def _steps(self, name: str) -> Steps:
+        log = self._out / f"{name}.log" if self._preset.jobs > 1 else None
+        return Steps(f"table 1, seed {self._seed}", {"OMP_NUM_THREADS": "1"}, log)
+
+    def _train(self, steps: Steps, name: str, row: Row) -> None:
         """Nothing but a look at the checkpoint if the run is at its end."""
-        steps, root = self._preset.row_steps, self._data
+        num_steps, root = self._preset.row_steps, self._data
         if name == PRETRAINING:
-            steps, root = self._preset.pretraining_steps, self._clips
+            num_steps, root = self._preset.pretraining_steps, self._clips
         start = [f"init.checkpoint={self._out / PRETRAINING / CHECKPOINT}"]
         train(
-            self._steps, self._preset.ranks, "--config", str(self._configs / f"{row.config}.yaml"),
+            steps, self._preset.ranks, "--config", str(self._configs / f"{row.config}.yaml"),
             f"out={self._out / name}", f"seed={self._seed}", f"data.root={root}/train",
-            f"max_steps={steps}", "data.stream.read_unit=1",  # as in results/, from before it was 4
+            f"max_steps={num_steps}", "data.stream.read_unit=1",  # as in results/
             *(start if row.from_avid else []), *row.overrides,
         )  # fmt: skip
 
-    def _probe(self, name: str) -> None:
-        self._steps.run(
+    def _probe(self, steps: Steps, name: str) -> None:
+        steps.run(
             "python", "probe.py", "--config", str(self._configs / "probe.yaml"),
             f"checkpoint={self._out / name / CHECKPOINT}", f"out={self._out / name}",
             f"train_root={self._data}/train", f"test_root={self._data}/test", f"seed={self._seed}",
@@ -160,19 +167,50 @@ def run_table1(preset_name: str, out: Path, results: Path, command: str) -> None
     configs = PRESETS / preset_name
     preset = load_config(Preset, configs / "preset.yaml")
     _claim(out, configs)
-    steps = Steps("table 1", {"OMP_NUM_THREADS": "1"})
-    seeds = [Seed(steps, preset, configs, out, seed) for seed in preset.seeds]
-    runs = [(seed, rows) for rows in (PAPERS, FURTHER) for seed in seeds]
-    left = sum(len(rows) + 1 for _, rows in runs)
-    started, made = time.monotonic(), 0
-    for seed, rows in runs:
-        for _ in seed.make(rows):
-            made, left = made + 1, left - 1
-            minutes = (time.monotonic() - started) / made * left / 60
-            print(f"\nat most {left} runs and about {minutes:.0f} minutes left", flush=True)
-        _write([one for one in seeds if one.has(PAPERS)], preset, preset_name, results, command)
+    seeds = [Seed(preset, configs, out, seed) for seed in preset.seeds]
+    started = time.monotonic()
+    written = 0
+    for made, left in _made(seeds, preset.jobs):
+        whole = [one for one in seeds if one.has(PAPERS)]
+        if len(whole) > written:
+            _write(whole, preset, preset_name, results, command)
+            written = len(whole)
+        minutes = (time.monotonic() - started) / made * left / 60
+        print(f"\n{left} rows and about {minutes:.0f} minutes left", flush=True)
+    _write(seeds, preset, preset_name, results, command)
     print((results / "table1.md").read_text())
     print(f"written: {results}/table1.json, table1.md, table1.png")
+
+
+def _made(seeds: Sequence[Seed], jobs: int) -> Iterator[tuple[int, int]]:
+    """Makes all rows that are not there yet; yields (made, left) after each of them."""
+    needed = [seed for seed in seeds if not seed.has([*PAPERS, *FURTHER])]
+    ready: dict[Seed, Future[None]] = {}
+    runs: list[Future[None]] = []
+    with ThreadPoolExecutor(jobs) as pool:
+
+        def submit(seed: Seed, rows: Sequence[str]) -> None:
+            missing = [row for row in rows if not seed.has([row])]
+            runs.extend(pool.submit(_make, seed, row, ready[seed]) for row in missing)
+
+        for number, seed in enumerate(needed):
+            for one in needed[number : number + 2]:  # the next one's worlds beside this one's rows
+                if one not in ready:
+                    ready[one] = pool.submit(one.prepare)
+            submit(seed, PAPERS)
+        for seed in needed:
+            submit(seed, FURTHER)
+        try:
+            for made, run in enumerate(as_completed(runs), start=1):
+                run.result()
+                yield made, len(runs) - made
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _make(seed: Seed, row: str, ready: Future[None]) -> None:
+    ready.result()  # waits for the seed's worlds
+    seed.make(row)
 
 
 def _claim(out: Path, configs: Path) -> None:

@@ -1,6 +1,7 @@
 """The rows' runs: equal budgets, each from what it should start from, nothing made twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from replai.core.errors import UserError
 from replai.evaluation.config import ProbeConfig
 from replai.report.table1 import TABLE
 from replai.training.config import RunConfig
-from tools import table1
+from tools import steps, table1
+from tools.steps import Steps
 from tools.table1 import METRICS, PRESETS, ROWS, Preset
 
 FOLDERS = sorted(path for path in PRESETS.iterdir() if path.is_dir())
@@ -28,7 +30,8 @@ class Commands:
         if "probe.py" in command:
             out = Path(value(command, "out"))
             out.mkdir(parents=True, exist_ok=True)
-            (out / "probe.json").write_text(json.dumps({"trained": FIGURES, "random": FIGURES}))
+            (out / "new").write_text(json.dumps({"trained": FIGURES, "random": FIGURES}))
+            (out / "new").rename(out / "probe.json")
 
     @property
     def trained(self) -> dict[str, tuple[str, ...]]:
@@ -86,6 +89,53 @@ def test_all_rows_of_all_seeds(tmp_path: Path, commands: Commands) -> None:
     before = len(commands.seen)
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     assert len(commands.seen) == before
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_runs_side_by_side_make_the_same(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    read = table1.load_config
+
+    def with_jobs(cls: type[Preset], path: Path) -> Preset:
+        return replace(read(cls, path), jobs=jobs)
+
+    monkeypatch.setattr(table1, "load_config", with_jobs)
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    trained = list(commands.trained)
+    assert len(trained) == len(set(trained)) == 3 * (1 + len(ROWS))
+    for seed in (0, 1, 2):
+        first = trained.index(f"seed{seed}/pretraining")
+        assert all(first < trained.index(f"seed{seed}/{row}") for row in ROWS)
+
+
+def test_a_step_that_fails_ends_all_and_names_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BIN", Path("/bin"))
+    failing = Steps("table 1", {}, tmp_path / "seed0" / "avid.log")
+    failing.run("echo", "all is well")
+    with pytest.raises(UserError, match=r"exit code 1 of `false`; see .*/seed0/avid\.log"):
+        failing.run("false")
+    assert (tmp_path / "seed0" / "avid.log").read_text() == "all is well\n"
+
+
+def test_results_stay_until_a_seed_is_whole(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of before is not replaced by an empty one."""
+    (tmp_path / "table1.json").write_text("before")
+    run = commands.run
+
+    def failing(*command: str) -> None:
+        if value(command, "out").endswith("seed0/wo_moi"):
+            assert (tmp_path / "table1.json").read_text() == "before"
+            raise UserError("stopped")
+        run(*command)
+
+    monkeypatch.setattr(commands, "run", failing)
+    with pytest.raises(UserError, match="stopped"):
+        table1.run_table1("cpu", tmp_path / "runs", tmp_path, "make table1")
 
 
 def test_a_probe_of_before_a_metric_is_made_again(tmp_path: Path, commands: Commands) -> None:
