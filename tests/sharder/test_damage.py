@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import pytest
@@ -13,7 +15,9 @@ from replai.core.errors import SampleError
 from replai.core.timeline import Span
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
+from tests.sharder.command import in_this_process
 from tests.sharder.odd_sources import DOLBY, MPEG, VP9, Odd, hole, noise
+from tests.sharder.test_pack import samples
 
 SECONDS = 90
 LONG = Recipe(
@@ -191,3 +195,25 @@ def test_damage_in_the_middle_takes_one_span(
         assert encode_file(PROFILES[profile], io.BytesIO(data), span, (64, 48)).media
     with pytest.raises(SampleError, match=told):
         encode_file(PROFILES[profile], io.BytesIO(data), Span(3.5, 8.0), (64, 48))
+
+
+def test_a_missing_end_is_counted_and_named(tmp_path: Path) -> None:
+    """What is there is packed: of the rest a Matroska file tells nothing but its length."""
+    recipe = replace(LONG, container="matroska", num_frames=300, audio_seconds=30.0)
+    data = encoded(recipe)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
+    (tmp_path / "in" / "whole.mkv").write_bytes(data)
+    moments = tmp_path / "moments.csv"
+    moments.write_text("video_id,seconds\ncut,5\ncut,25\nwhole,5\n")
+    root = tmp_path / "root"
+    done = in_this_process(
+        "pack", tmp_path / "in", "--moments", moments, "--out", root, "--profile", "copy"
+    )
+    assert done.code == 0, done
+    assert "the end of 1 sources is missing, by the length they state:" in done.lines
+    (line,) = [line for line in done.lines if "in/cut.mkv: " in line]
+    missing, kept = map(float, re.findall(r"([\d.]+) s", line))
+    assert 15 < kept < 25 and missing + kept == pytest.approx(30.0, abs=0.1)
+    stored = [r for r, _ in samples(root).values() if r.video_id == "cut"]
+    assert max(r.start_seconds + r.duration_seconds for r in stored) == pytest.approx(kept, abs=0.2)

@@ -149,12 +149,13 @@ def test_sound_that_comes_too_early_is_not_stored() -> None:
     assert "audio is damaged before" in refusal(lost, behind)
 
 
-def test_frames_that_were_dropped_do_not_shift_those_behind() -> None:
+@pytest.mark.parametrize("profile", [COPY, SMALL], ids=["copy", "transcode"])
+def test_frames_that_were_dropped_do_not_shift_those_behind(profile: Profile) -> None:
     """FFmpeg counts the empty chunks that stand for them once more, behind a seek."""
     data = whole(HEALTHY["dropped.avi"])
     truth = shown(data)
     for start in np.arange(0.5, SECONDS - 2.5, 0.5):
-        segment = made(data, Span(start, start + 2.0))
+        segment = made(data, Span(start, start + 2.0), profile)
         stored = shown(segment.media)
         for ahead in np.arange(0.45, 1.5, 0.1):
             seconds = start - segment.start_seconds + ahead
