@@ -13,6 +13,7 @@ import pytest
 
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
+from replai.media.audio import audio_blocks
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from sharder.encoded import EncodedSegment
 from tests.replai.media.synthetic import Recipe, encoded
@@ -42,6 +43,7 @@ HEALTHY = {
     **FILES,
     "leading frames.avi": replace(AVI, codec="libx264", b_frames=3, codec_options=OPEN_GOPS),
     "leading frames.mpg": replace(FILES["h264.mpg"], b_frames=3, codec_options=OPEN_GOPS),
+    "dolby.mpg": replace(PS, audio_codec="ac3", codec_options=B_FRAMES),
     "dropped.avi": replace(FILES["dolby.avi"], dropped_frames=UNEVEN),
     "stereo.avi": replace(FILES["h264.avi"], audio_channels=2, channel_tones_hz=(440, 220)),
     "late sound.avi": replace(FILES["xvid.avi"], audio_start_seconds=1.0),
@@ -113,6 +115,18 @@ def test_whole_files_are_copied_whole(name: str) -> None:
     data = whole(HEALTHY[name])
     for start in np.arange(0.0, SECONDS - 2.5, 0.7):
         assert refusal(data, Span(start, start + 2.2)) == "", start
+
+
+@pytest.mark.parametrize("profile", [COPY, SMALL, None], ids=["copy", "transcode", "detect"])
+def test_the_sound_of_a_program_stream_has_no_gaps(profile: Profile | None) -> None:
+    """FFmpeg gives some of its frames the time of the next: one of them was lost, or both."""
+    data = whole(HEALTHY["dolby.mpg"])
+    starts = np.arange(0.0, SECONDS - 2.5, 0.7)
+    heard = [made(data, Span(at, at + 2.2), profile).media for at in starts] if profile else [data]
+    for media in heard:
+        sound = np.concatenate(list(audio_blocks(io.BytesIO(media))))[3200:-3200]
+        loudest = np.abs(sound[: len(sound) // 160 * 160].reshape(-1, 160)).max(axis=1)
+        assert loudest.min() > 0.3  # in each hundredth of a second
 
 
 @pytest.mark.parametrize("profile", [COPY, SMALL], ids=["copy", "transcode"])
