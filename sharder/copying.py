@@ -22,7 +22,9 @@ from replai.core.timeline import Span
 from replai.media.container import Media, time_base
 from replai.media.packets import pts_of
 from replai.media.rotation import shown_size
+from sharder.avi_index import refuse_misplaced
 from sharder.damage import refuse_damaged, refuse_holes
+from sharder.decodable import be_strict, refuse_undecodable
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, Size, audio_facts, sound_of
 from sharder.span_packets import read_span
 
@@ -39,6 +41,7 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
     video = media.video
     if video is None:
         raise SampleError("no video stream")
+    be_strict(media)
     found = read_span(media, span)
     first = pts_of(found.video[0])
     led = [packet for packet in found.video if pts_of(packet) >= first]
@@ -55,8 +58,10 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
     audio = sound_of(media)
     sound = _between(found.audio, start, stop) if audio is not None else []
     refuse_holes(media, found, span)
-    refuse_damaged(media, pictures)
-    refuse_damaged(media, sound)
+    for kept, read in ((pictures, found.video), (sound, found.audio)):
+        refuse_damaged(media, kept)
+        refuse_misplaced(media, _from_first_to_last(kept, read))
+        refuse_undecodable(media, kept)
     audio = audio if sound else None
     return EncodedSegment(
         media=_muxed(pictures, sound, (video, audio), start),
@@ -70,6 +75,13 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
         ),
         audio=audio_facts(audio),
     )
+
+
+def _from_first_to_last(
+    kept: Sequence[Packet[Stream]], read: Sequence[Packet[Stream]]
+) -> Sequence[Packet[Stream]]:
+    """`kept` with what was `read` between them."""
+    return read[read.index(kept[0]) : read.index(kept[-1]) + 1] if kept else kept
 
 
 def _between(

@@ -3,7 +3,8 @@
 A segment with one is left out and counted. What a container flags is taken at its word; holes (a
 disk's or a download's zeros) and noise break what H.264 and HEVC packets are made of, or leave a
 run of zeros that no encoder writes. Noise inside one slice of a picture is seen by decoding, if at
-all: any bits are a picture to H.264's arithmetic decoder.
+all: any bits are a picture to H.264's arithmetic decoder. See avi_index.py and decodable.py for
+files that say less.
 """
 
 from __future__ import annotations

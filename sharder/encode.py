@@ -28,7 +28,7 @@ class Profile(Protocol):
 
     @property
     def copies(self) -> bool:
-        """Whether packets are copied as they are; of a source whose size is told, none is decoded
+        """Whether packets are copied as they are; of an MP4 whose size is told, none is decoded
         then, and it may stay open for the next span."""
         ...
 

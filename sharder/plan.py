@@ -13,7 +13,7 @@ from replai.core.errors import SampleError, UserError
 from replai.core.record import Moment
 from replai.media.probe import MediaFacts
 from sharder.engine import Engine
-from sharder.report import Skipped, name_skipped, with_progress
+from sharder.report import Skipped, name_first, name_skipped, with_progress
 from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards
 from sharder.sources import Source, facts_of
 
@@ -71,7 +71,21 @@ def probe_all(sources: Sequence[Source], engine: Engine) -> list[Probed]:
             f"none of {len(probed)} sources is a video ({first.source.url}: {first.problem})"
         )
     name_skipped([Skipped(p.source.url, p.problem) for p in probed if p.problem], "sources")
+    _name_short(probed)
     return [one for one in probed if one.facts is not None]
+
+
+def _name_short(probed: Sequence[Probed]) -> None:
+    """Counts the sources whose end is missing, by what they state, and names the first."""
+    short = [
+        Skipped(
+            one.source.url,
+            f"{one.facts.missing_seconds:.2f} s behind {one.facts.duration_seconds:.2f} s",
+        )
+        for one in probed
+        if one.facts is not None and one.facts.missing_seconds
+    ]
+    name_first(short, f"the end of {len(short)} sources is missing, by the length they state:")
 
 
 def probe_source(source: Source) -> Probed:

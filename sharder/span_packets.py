@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from av.packet import Packet
 from av.stream import Stream
@@ -13,6 +13,7 @@ from replai.core.timeline import Span
 from replai.media.audio import PREROLL_SECONDS, preroll_seconds
 from replai.media.container import Media, start_pts
 from replai.media.packets import Packets, pts_of
+from sharder.avi_index import is_avi, time_by_index
 
 # Keyframes are found by dts, wanted by pts; and MPEG-TS, for one, seeks to any packet at all.
 _STEPS_BACK_SECONDS = (0.25, 2.0, 10.0, 60.0, math.inf)
@@ -24,6 +25,8 @@ _EARLIEST = -(10**12)
 # Behind a seek the times of an MPEG program stream are guesses, up to the next that is stored: by
 # the standard 0.7 s at most.
 _SETTLING_SECONDS = 2.0
+_MOST_STRAYS = 100
+"""Packets: in 0.7 s there are no more."""
 
 
 def read_span(media: Media, span: Span) -> Packets:
@@ -93,9 +96,14 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
     stops = {s.index: media.pts_at(stop_seconds, s) for s in streams}
     ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
-    unfinished = set(stops)
-    for packet in media.demux(*streams):
+    unfinished, is_counted = set(stops), is_avi(media)
+    packets = media.demux(*streams)
+    if not media.is_timed_after_a_seek:
+        packets = _without_strays(packets, ends)
+    for packet in packets:
         _keep_settings(media, packet)
+        if is_counted:
+            time_by_index(media, packet)
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
             continue
@@ -108,6 +116,21 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
             return
+
+
+def _without_strays(
+    packets: Iterator[Packet[Stream]], ends: Mapping[int, int]
+) -> Iterator[Packet[Stream]]:
+    """`packets` without the few that seem to be past `ends`, though those behind them are not.
+
+    One damaged time of an MPEG program stream, and those that FFmpeg counts on from it.
+    """
+    late = dict.fromkeys(ends, 0)
+    for packet in packets:
+        time, index = packet.dts if packet.dts is not None else packet.pts, packet.stream_index
+        late[index] = late[index] + 1 if time is not None and time > ends[index] else 0
+        if not 0 < late[index] <= _MOST_STRAYS:
+            yield packet
 
 
 def _keep_settings(media: Media, packet: Packet[Stream]) -> None:

@@ -23,6 +23,7 @@ from replai.core.timeline import Span, slot_centres
 from replai.media.container import Media
 from replai.media.packets import pts_of
 from replai.media.rotation import Upright, shown_size
+from sharder.avi_index import refuse_misplaced
 from sharder.colours import matrix_of, tag
 from sharder.damage import refuse_damaged, refuse_holes
 from sharder.encoded import MP4_OPTIONS, EncodedSegment, Size
@@ -66,6 +67,8 @@ def transcode_span(
     packets = up_to(media, found, stored.stop_seconds)
     refuse_damaged(media, packets.video)
     refuse_damaged(media, packets.audio)
+    refuse_misplaced(media, packets.video)
+    refuse_misplaced(media, packets.audio)
     size = size or shown_size(media.video.codec_context, packets.video)
     width, height = scaled_size(*size, settings.short_side)
     sink, kind = io.BytesIO(), sound_kind(media, settings.audio_rate_hz)

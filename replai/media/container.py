@@ -9,7 +9,7 @@ before it is shown.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -38,6 +38,7 @@ _BUFFER_BYTES = 1 << 18
 _DECODER_OPTIONS = {"max_pixels": str(LARGEST_PICTURE_PIXELS)}
 UNPROBED = {"codec_whitelist": "none", "probesize": "32", "fpsprobesize": "0"}
 """How to open an MP4, its format named, with the least work: FFmpeg's probe may open no decoder."""
+_MOST_WAITING = 500
 _LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 
 
@@ -85,10 +86,35 @@ class Media:
         """Packets of `streams` from where the file stands to its end; then an empty one for each,
         without a time, that makes its decoder give what it holds back.
         """
+        packets = self._demux(streams)
+        yield from packets if self.is_timed_after_a_seek else self._parted(packets)
+
+    def _demux(self, streams: Sequence[Stream]) -> Iterator[Packet[Stream]]:
         try:
             yield from self.container.demux(*streams)
         except IndexError:
             return  # PyAV, behind all packets: a stream that came up on the way is not in its list
+
+    def _parted(self, packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
+        """`packets` in their order, those of sound before the time of the next one.
+
+        Of an MPEG program stream FFmpeg now and then gives a frame of AC-3 the time of the next.
+        """
+        waiting: list[Packet[Stream]] = []
+        """A packet of sound, and what follows it."""
+        for packet in packets:
+            is_sound = packet.stream is self.audio
+            if waiting and (is_sound or len(waiting) == _MOST_WAITING):
+                sound = waiting[0]
+                if is_sound and sound.pts is not None and sound.pts == packet.pts:
+                    sound.pts = sound.dts = sound.pts - (sound.duration or 0)
+                yield from waiting
+                waiting.clear()
+            if is_sound or waiting:
+                waiting.append(packet)
+            else:
+                yield packet
+        yield from waiting
 
     def only(self, kept: Stream) -> None:
         """From here on, have the demuxer skip every other stream unread."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from av.error import FFmpegError
-from av.stream import Stream
+from av.stream import Discard, Stream
 
 from replai.core.errors import SampleError
 from replai.core.record import AudioFacts, VideoFacts
@@ -23,7 +24,8 @@ class MediaFacts:
     `duration_seconds`: from the file's zero (the first video frame) to the end of the last video
     frame; of the audio, in a file without video. `audio_start_seconds`: where the audio starts on
     that clock, negative if before the video, None without audio. `container`: FFmpeg's name of
-    the format.
+    the format. `missing_seconds`: how much sooner than it states itself a Matroska or WebM file is
+    at its end, with all its streams; 0 for what is whole, or says nothing of it.
 
     `video.width` and `video.height` are those of the frames as displayed and as `read_views` crops
     them: a phone's video is turned upright. The shape of its pixels is not applied.
@@ -34,6 +36,7 @@ class MediaFacts:
     audio: AudioFacts | None
     audio_start_seconds: float | None
     container: str
+    missing_seconds: float = 0.0
 
 
 def probe(file: MediaFile) -> MediaFacts:
@@ -49,12 +52,14 @@ def probe(file: MediaFile) -> MediaFacts:
         if stream is None:
             raise SampleError("has neither a video nor an audio stream")
         video = _video_facts(media)  # before the search for the end moves the file on
+        duration_seconds = _duration_seconds(media, stream)
         return MediaFacts(
-            duration_seconds=_duration_seconds(media, stream),
+            duration_seconds=duration_seconds,
             video=video,
             audio=_audio_facts(media),
             audio_start_seconds=_audio_start_seconds(media),
             container=media.container.format.name,
+            missing_seconds=_missing_seconds(media, stream, duration_seconds),
         )
 
 
@@ -94,6 +99,30 @@ def _duration_seconds(media: Media, stream: Stream) -> float:
     if end_pts is None:
         raise SampleError("holds no packet of its main stream")
     return float(media.seconds(end_pts, stream))
+
+
+def _missing_seconds(media: Media, stream: Stream, end_seconds: float) -> float:
+    """`end_seconds`: of `stream`, the main one; others, subtitles among them, may go on.
+
+    Of a file that states no length, as of what is recorded live, FFmpeg tells none: it guesses by
+    the bit rate, but not that of video in Matroska.
+    """
+    container = media.container
+    if "matroska" not in container.format.name or not container.duration:
+        return 0.0
+    stated = container.duration / 1_000_000 - float(media.origin)
+    if stated - end_seconds <= _TAIL_SECONDS:
+        return 0.0
+    for other in media.container.streams:
+        other.discard = Discard.default
+    with suppress(FFmpegError):
+        media.container.seek(media.pts_at(end_seconds - _TAIL_SECONDS, stream), stream=stream)
+    for packet in media.demux():
+        if packet.pts is not None:
+            end = float(media.seconds(packet.pts + (packet.duration or 0), packet.stream))
+            end_seconds = max(end_seconds, end)
+    missing = stated - end_seconds
+    return missing if missing > _TAIL_SECONDS else 0.0
 
 
 def _last_pts_after_seek(media: Media, stream: Stream) -> int | None:

@@ -117,4 +117,6 @@ ODD = (
     Odd("hole.mkv.mkv", MATROSKA, damage=hole),
     Odd("disk.mp4.mp4", damage=noise),
     Odd("disk.mkv.mkv", MATROSKA, damage=noise),
+    Odd("disk.avi.avi", DOLBY, damage=noise),
+    Odd("disk.mpg.mpg", MPEG, damage=noise),
 )  # fmt: skip

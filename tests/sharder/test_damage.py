@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import pytest
@@ -13,7 +15,9 @@ from replai.core.errors import SampleError
 from replai.core.timeline import Span
 from sharder.encode import CopyProfile, Profile, TranscodeProfile, encode_file
 from tests.replai.media.synthetic import Recipe, encoded
+from tests.sharder.command import in_this_process
 from tests.sharder.odd_sources import DOLBY, MPEG, VP9, Odd, hole, noise
+from tests.sharder.test_pack import samples
 
 SECONDS = 90
 LONG = Recipe(
@@ -170,27 +174,46 @@ def test_so_they_are_where_no_frame_tells_how_long_it_is_shown() -> None:
         assert kept == SPANS[: len(kept)] and 2 <= len(kept) <= 3
 
 
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("damage", [hole, noise])
 @pytest.mark.parametrize(
-    ("recipe", "profiles", "told"),
+    ("recipe", "told"),
     [
-        (replace(VP9, num_frames=120, options=CLUSTERS), PROFILES, "damaged: it holds nothing"),
-        (replace(MPEG, num_frames=250), ["transcode"], "its video is damaged at 6.8"),
-        (replace(DOLBY, num_frames=120), ["transcode"], "does not decode"),
+        (replace(VP9, num_frames=120, options=CLUSTERS), "damaged: it holds nothing"),
+        (replace(MPEG, num_frames=250), "its video is damaged"),
+        (replace(DOLBY, num_frames=120), "its video is damaged at 7.10 s, by its index"),
     ],
     ids=["webm", "mpeg", "avi"],
 )
 def test_damage_in_the_middle_takes_one_span(
-    recipe: Recipe,
-    profiles: Collection[str],
-    told: str,
-    damage: Callable[[bytes, slice], bytes],
+    recipe: Recipe, told: str, damage: Callable[[bytes, slice], bytes], profile: str
 ) -> None:
-    """Of AVI and MPEG that a copy cannot see: their demuxers skip what is damaged and read on."""
+    """Their demuxers skip what is damaged and read on."""
     recipe = replace(recipe, audio_seconds=recipe.num_frames / recipe.fps)
     data = Odd("damaged", recipe, damage=damage).found(encoded(recipe))
-    for profile in profiles:
-        for span in (Span(0.0, 4.5), Span(8.5, 9.8)):
-            assert encode_file(PROFILES[profile], io.BytesIO(data), span, (64, 48)).media
-        with pytest.raises(SampleError, match=told):
-            encode_file(PROFILES[profile], io.BytesIO(data), Span(3.5, 8.0), (64, 48))
+    for span in (Span(0.0, 4.5), Span(8.5, 9.8)):
+        assert encode_file(PROFILES[profile], io.BytesIO(data), span, (64, 48)).media
+    with pytest.raises(SampleError, match=told):
+        encode_file(PROFILES[profile], io.BytesIO(data), Span(3.5, 8.0), (64, 48))
+
+
+def test_a_missing_end_is_counted_and_named(tmp_path: Path) -> None:
+    """What is there is packed: of the rest a Matroska file tells nothing but its length."""
+    recipe = replace(LONG, container="matroska", num_frames=300, audio_seconds=30.0)
+    data = encoded(recipe)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "cut.mkv").write_bytes(data[: len(data) * 2 // 3])
+    (tmp_path / "in" / "whole.mkv").write_bytes(data)
+    moments = tmp_path / "moments.csv"
+    moments.write_text("video_id,seconds\ncut,5\ncut,25\nwhole,5\n")
+    root = tmp_path / "root"
+    done = in_this_process(
+        "pack", tmp_path / "in", "--moments", moments, "--out", root, "--profile", "copy"
+    )
+    assert done.code == 0, done
+    assert "the end of 1 sources is missing, by the length they state:" in done.lines
+    (line,) = [line for line in done.lines if "in/cut.mkv: " in line]
+    missing, kept = map(float, re.findall(r"([\d.]+) s", line))
+    assert 15 < kept < 25 and missing + kept == pytest.approx(30.0, abs=0.1)
+    stored = [r for r, _ in samples(root).values() if r.video_id == "cut"]
+    assert max(r.start_seconds + r.duration_seconds for r in stored) == pytest.approx(kept, abs=0.2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -86,3 +88,90 @@ def test_an_error_of_the_file_itself_passes_through() -> None:
         probe(Broken(b"x"))
     with pytest.raises(FileNotFoundError):
         probe("/nowhere/at/all.mp4")
+
+
+LONG = Recipe(
+    container="matroska", width=32, height=32, fps=10, num_frames=200, gop=10, audio_seconds=20.0,
+    audio_rate_hz=48000, audio_channels=1,
+)  # fmt: skip
+WEBM = replace(
+    LONG,
+    container="webm",
+    codec="libvpx",
+    codec_options=(("deadline", "realtime"), ("cpu-used", "8")),
+    audio_codec="libopus",
+)
+WHOLE = {
+    "mkv": LONG,
+    "webm": WEBM,
+    "recorded live": replace(WEBM, options=(("live", "1"),)),
+    "live at a rate that is told": replace(
+        LONG,
+        options=(("live", "1"),),
+        fps=25,
+        num_frames=500,
+        codec="mpeg2video",
+        codec_options=(("maxrate", "1000"), ("bufsize", "1000")),
+        audio_codec="mp2",
+    ),
+    "longer sound": replace(LONG, audio_seconds=30.0),
+    "shorter sound": replace(LONG, audio_seconds=8.0),
+    "late sound": replace(LONG, audio_start_seconds=6.0),
+    "no sound": replace(LONG, audio_codec=None),
+    "starts late": replace(LONG, video_start_seconds=7.0),
+    "index at its front": replace(LONG, options=(("reserve_index_space", "4096"),)),
+    "sound alone": replace(LONG, num_frames=0),
+    "mp4": replace(LONG, container="mp4"),
+    "flv": replace(LONG, container="flv"),
+    "mpegts": replace(LONG, container="mpegts"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_of_a_whole_file_nothing_is_missing(name: str) -> None:
+    assert probe(encoded(WHOLE[name])).missing_seconds == 0
+
+
+def test_any_stream_may_go_on_to_the_end() -> None:
+    """A second language, say."""
+    sources = (
+        encoded(replace(LONG, audio_seconds=4.0)),
+        encoded(replace(LONG, num_frames=0, audio_seconds=28.0)),
+    )
+    sink = io.BytesIO()
+    with av.open(sink, "w", format="matroska") as target:
+        packets = []
+        for source in sources:
+            with av.open(io.BytesIO(source)) as film:
+                for stream in film.streams:
+                    copied = target.add_stream_from_template(stream)
+                    film.seek(0)
+                    packets += [(p, copied) for p in film.demux(stream) if p.dts is not None]
+        for packet, copied in sorted(packets, key=lambda one: one[0].dts * one[0].time_base):
+            packet.stream = copied
+            target.mux(packet)
+    data = sink.getvalue()
+    with av.open(io.BytesIO(data)) as container:
+        assert len(container.streams) == 3 and container.duration > 27_000_000
+    facts = probe(data)
+    assert facts.missing_seconds == 0 and facts.duration_seconds == pytest.approx(20.0, abs=0.1)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "zeros", "noise"])
+@pytest.mark.parametrize("name", ["mkv", "webm", "shorter sound", "no sound", "starts late"])
+def test_the_end_that_a_matroska_file_lacks_is_told(name: str, damage: str) -> None:
+    data = encoded(WHOLE[name])
+    kept = len(data) * 2 // 3
+    noise = np.random.default_rng(0).integers(0, 256, len(data) - kept, np.uint8).tobytes()
+    tail = {"cut off": b"", "zeros": bytes(len(noise)), "noise": noise}[damage]
+    facts = probe(io.BytesIO(data[:kept] + tail))
+    assert facts.missing_seconds > 2
+    assert facts.duration_seconds + facts.missing_seconds == pytest.approx(20.0, abs=0.1)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -1.0, 0.0])
+def test_a_stated_length_that_is_none_is_not_believed(odd: float) -> None:
+    data = encoded(LONG)
+    at = data.index(b"\x44\x89\x88") + 3
+    facts = probe(data[:at] + struct.pack(">d", odd) + data[at + 8 :])
+    assert facts.missing_seconds == 0 and facts.duration_seconds == pytest.approx(20.0, abs=0.1)
