@@ -14,11 +14,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext
 from typing import Protocol, TypeVar
 
 from replai.core.errors import PeerLostError, UserError
+from replai.core.fork import running_fork_server
 from replai.core.memory import keep_freed_memory
 
 CLEANING_SECONDS = 2.0
@@ -108,11 +109,8 @@ def fork_server(modules: Sequence[str]) -> ForkServerContext:
     """The context to start workers from: a server that has imported `modules`, if this is the
     first call. Called before a program's own imports, it does so while the program does.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(modules))
     with ctrl_c_waiting():
-        forkserver.ensure_running()
-    return context
+        return running_fork_server(modules)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import SimpleQueue
 from typing import TypeAlias
 
+from replai.core.fork import running_fork_server
 from replai.stream.watch import WATCH
 
 Told: TypeAlias = "SimpleQueue[tuple[int, str]]"
@@ -34,11 +34,8 @@ def fork_server() -> ForkServerContext:
     It takes as long as importing `PRELOADED` until it forks the first; a program that calls this
     before its own imports saves that time.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     with _ignored(STOP_SIGNALS):
-        forkserver.ensure_running()
-    return context
+        return running_fork_server(PRELOADED)
 
 
 def set_up_worker(most_seconds: float, told: Told, worker: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,13 @@ RECIPE = Recipe(
 LENGTHS = {"a": 80, "b": 60, "c": 40}
 
 Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder for a command: the paths of its sockets may have 107 letters."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

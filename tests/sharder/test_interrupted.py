@@ -86,10 +86,14 @@ def test_a_killed_pack_goes_on_to_the_same_root(
     ("number", "expected"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)]
 )
 def test_workers_end_with_the_command_that_alone_was_told_to_end(
-    videos: Path, moments: Path, tmp_path: Path, number: signal.Signals, expected: int
+    videos: Path,
+    moments: Path,
+    tmp_path: Path,
+    short_folder: Path,
+    number: signal.Signals,
+    expected: int,
 ) -> None:
-    (tmp_path / "tmp").mkdir()
-    process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
+    process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=short_folder)
     wait_until(process, lambda: len(parts(tmp_path)) >= 1)
     os.kill(process.pid, number)
     assert process.wait(PATIENCE_SECONDS) == expected
@@ -99,16 +103,15 @@ def test_workers_end_with_the_command_that_alone_was_told_to_end(
         time.sleep(0.02)
     process.communicate()
     if number == signal.SIGTERM:
-        assert_no_temporary_files(tmp_path)
+        assert_no_temporary_files(tmp_path, short_folder)
 
 
-def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path, short_folder: Path) -> None:
     for _ in range(
         3
     ):  # on a machine that stalls, the last shard may be made before the signal comes
         shutil.rmtree(tmp_path / "root", ignore_errors=True)
-        process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=tmp_path / "tmp")
+        process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=short_folder)
         wait_until(process, lambda: len(parts(tmp_path)) >= 1)
         code, errors = signalled(process, signal.SIGINT)
         if code:
@@ -118,37 +121,47 @@ def test_ctrl_c_in_pack(videos: Path, moments: Path, tmp_path: Path) -> None:
     left = files_below(tmp_path)
     assert "root/parts/job.json" in left and "root/shards.json" not in left
     assert len(parts(tmp_path)) < 17  # what was queued is not made any more
-    assert_no_temporary_files(tmp_path)
+    assert_no_temporary_files(tmp_path, short_folder)
 
 
-def test_ctrl_c_in_detect(videos: Path, tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+def test_ctrl_c_in_detect(videos: Path, tmp_path: Path, short_folder: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(3000):
         (tmp_path / "in" / f"{number}.mp4").hardlink_to(videos / "a.mp4")
     command = ("detect", "in", "-o", "out/moments.parquet", "--workers", "2")
-    process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp")
+    process = start(*command, cwd=tmp_path, temporary=short_folder)
     # The process itself, the fork server, the resource tracker, two workers.
     wait_until(process, lambda: processes_of_group(process.pid) >= 5)
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
     assert errors == "interrupted; the same command goes on from what is finished\n"
     assert not (tmp_path / "out" / "moments.parquet").exists()
-    assert_no_temporary_files(tmp_path)
+    assert_no_temporary_files(tmp_path, short_folder)
 
 
-def test_ctrl_c_in_world(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+def test_ctrl_c_in_world(tmp_path: Path, short_folder: Path) -> None:
     command = ("world", "-o", "out", "--seconds", "10", "--workers", "2")
-    process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp")
+    process = start(*command, cwd=tmp_path, temporary=short_folder)
     wait_until(process, lambda: len(list((tmp_path / "out" / "train").glob("*"))) >= 2)
     code, errors = signalled(process, signal.SIGINT)
     assert code == 130 and "Traceback" not in errors, errors
     assert not {"train.csv", "test.csv"} & set(files_below(tmp_path / "out"))
-    assert_no_temporary_files(tmp_path)
+    assert_no_temporary_files(tmp_path, short_folder)
 
 
-def assert_no_temporary_files(folder: Path) -> None:
+def assert_no_temporary_files(folder: Path, temporary: Path) -> None:
     left = [name for name in files_below(folder) if not name.startswith("in/")]
     assert not [name for name in left if ".tmp" in name or ".making/" in name.rstrip("/")], left
-    assert not [name for name in left if name.startswith("tmp/") and name != "tmp/"], left
+    assert files_below(temporary) == {}
+
+
+def test_a_long_temporary_folder_is_named(videos: Path, moments: Path, tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    process = start(*pack_command(videos, moments), cwd=tmp_path, temporary=folder)
+    code, errors = ended(process)
+    assert code == 2
+    assert errors.startswith(
+        f"error: {folder} is too long a path for the sockets of worker processes"
+    )
+    assert errors.count("\n") == 1

@@ -123,7 +123,7 @@ def objects_below(url: str) -> dict[str, bytes]:
 
 
 def test_a_killed_pack_into_a_bucket_goes_on_to_the_same_root(
-    run: Run, bucket: str, videos: Path, moments: Path, tmp_path: Path,
+    run: Run, bucket: str, videos: Path, moments: Path, tmp_path: Path, short_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
@@ -139,9 +139,8 @@ def test_a_killed_pack_into_a_bucket_goes_on_to_the_same_root(
     def made() -> list[str]:
         return [one for one in storage.list_files(root) if "/parts/train-" in one]
 
-    (tmp_path / "tmp").mkdir()
     program = (sys.executable, "-c", HASTY)
-    process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp", program=program)
+    process = start(*command, cwd=tmp_path, temporary=short_folder, program=program)
     wait_until(process, lambda: len(made()) >= 1)
     assert signalled(process, signal.SIGKILL)[0] == -signal.SIGKILL
     num_finished = len(made())

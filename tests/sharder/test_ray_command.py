@@ -123,13 +123,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         patched.undo()
 
 
-def test_a_ray_of_its_own(run: Run, videos: Path, moments: Path, tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+def test_a_ray_of_its_own(
+    run: Run, videos: Path, moments: Path, tmp_path: Path, short_folder: Path
+) -> None:
     command = pack_command(videos, moments, "--engine", "ray", "--workers", "2")
-    process = start(*command, cwd=tmp_path, temporary=tmp_path / "tmp")
+    process = start(*command, cwd=tmp_path, temporary=short_folder)
     said = finish(process)
     assert "18 samples in 9 shards" in said
-    assert files_below(tmp_path / "tmp") == {}
+    assert files_below(short_folder) == {}
     assert files_below(tmp_path / "root") == made_here(run, command, tmp_path / "here")
 
 
