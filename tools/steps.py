@@ -20,14 +20,21 @@ BIN = Path(sys.executable).parent
 class Steps:
     """Runs commands one after the other, printing each as one would type it."""
 
-    def __init__(self, what: str, environment: dict[str, str], log: Path | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        environment: dict[str, str],
+        log: Path | None = None,
+        started: float | None = None,
+    ) -> None:
         """`what` is named when a command fails; `environment` is added to this process's. What the
-        commands say is added to `log`, if there is one.
+        commands say is added to `log`, if there is one. Times count from `started`
+        (`time.monotonic`), or from now.
         """
         self._what = what
         self._environment = {**os.environ, **environment}
         self._log = log
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
 
     def run(self, *command: str) -> None:
         """Runs one command of the environment's `bin`; its failure ends all."""

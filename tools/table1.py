@@ -95,6 +95,7 @@ class Seed:
 
     def __init__(self, preset: Preset, configs: Path, out: Path, seed: int) -> None:
         self._preset, self._configs, self._seed = preset, configs, seed
+        self._started = time.monotonic()
         self._out = out / f"seed{seed}"
         self._clips, self._data = (str(self._out / name) for name in ("clips/data", "data"))
 
@@ -139,7 +140,7 @@ class Seed:
 
     def _steps(self, name: str) -> Steps:
         log = self._out / f"{name}.log" if self._preset.jobs > 1 else None
-        return Steps(f"table 1, seed {self._seed}", {"OMP_NUM_THREADS": "1"}, log)
+        return Steps(f"table 1, seed {self._seed}", {"OMP_NUM_THREADS": "1"}, log, self._started)
 
     def _train(self, steps: Steps, name: str, row: Row) -> None:
         """Nothing but a look at the checkpoint if the run is at its end."""
