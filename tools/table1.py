@@ -67,16 +67,19 @@ class Preset:
 
 @dataclass(frozen=True)
 class Row:
-    """How a trained row differs from RepLAI."""
+    """How a row differs from RepLAI."""
 
     config: str = "replai"
     """Which of the preset's run configs."""
     from_avid: bool = True
     """Whether it starts from AVID's weights."""
     overrides: tuple[str, ...] = ()
+    trains: bool = True
+    """False for AVID's weights as they are."""
 
 
 ROWS = {
+    "start": Row(trains=False),
     "avid": Row(config="avid"),
     "wo_avc": Row(overrides=("objective.avc_weight=0",)),
     "wo_astc": Row(overrides=("objective.astc_weight=0",)),
@@ -85,7 +88,7 @@ ROWS = {
     "bare": Row(overrides=("objective.difference_head=false",)),
     "replai": Row(),
 }
-"""The trained rows; Random is the encoder that a probe draws beside the trained one."""
+"""All rows but Random, which is the encoder that a probe draws beside the trained one."""
 PAPERS = [name for name in ROWS if table1.TABLE[name].papers]
 FURTHER = [name for name in ROWS if name not in PAPERS]
 
@@ -135,7 +138,8 @@ class Seed:
     def make(self, name: str) -> None:
         """Trains and probes a row."""
         steps = self._steps(name)
-        self._train(steps, name, ROWS[name])
+        if ROWS[name].trains:
+            self._train(steps, name, ROWS[name])
         self._probe(steps, name)
 
     def _steps(self, name: str) -> Steps:
@@ -156,9 +160,10 @@ class Seed:
         )  # fmt: skip
 
     def _probe(self, steps: Steps, name: str) -> None:
+        run = self._out / (name if ROWS[name].trains else PRETRAINING)
         steps.run(
             "python", "probe.py", "--config", str(self._configs / "probe.yaml"),
-            f"checkpoint={self._out / name / CHECKPOINT}", f"out={self._out / name}",
+            f"checkpoint={run / CHECKPOINT}", f"out={self._out / name}",
             f"train_root={self._data}/train", f"test_root={self._data}/test", f"seed={self._seed}",
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ from tools.steps import Steps
 from tools.table1 import METRICS, PRESETS, ROWS, Preset
 
 FOLDERS = sorted(path for path in PRESETS.iterdir() if path.is_dir())
+TRAINED = [name for name in ROWS if name != "start"]
 FIGURES = dict.fromkeys(METRICS, 50.0)
 
 
@@ -38,6 +39,11 @@ class Commands:
         """SEED/ROW -> command, of training runs."""
         runs = [command for command in self.seen if "train.py" in command]
         return {"/".join(Path(value(run, "out")).parts[-2:]): run for run in runs}
+
+    @property
+    def probes(self) -> list[tuple[str, ...]]:
+        """The probes' commands."""
+        return [command for command in self.seen if "probe.py" in command]
 
 
 def value(command: tuple[str, ...], key: str) -> str:
@@ -70,10 +76,15 @@ def test_all_rows_of_all_seeds(tmp_path: Path, commands: Commands) -> None:
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     preset = load_config(Preset, PRESETS / "cpu" / "preset.yaml")
     trained = commands.trained
-    assert len(trained) == len(preset.seeds) * (1 + len(ROWS))
+    assert len(trained) == len(preset.seeds) * (1 + len(TRAINED))
+    probed = {value(run, "out"): value(run, "checkpoint") for run in commands.probes}
+    assert len(probed) == len(preset.seeds) * len(ROWS)
     for seed in preset.seeds:
         start = f"{tmp_path}/runs/seed{seed}/pretraining/checkpoint.pt"
-        for name in ROWS:
+        assert probed[f"{tmp_path}/runs/seed{seed}/start"] == start
+        for name in TRAINED:
+            out = f"{tmp_path}/runs/seed{seed}/{name}"
+            assert probed[out] == f"{out}/checkpoint.pt"
             run = trained[f"seed{seed}/{name}"]
             assert value(run, "max_steps") == str(preset.row_steps)
             assert value(run, "seed") == str(seed)
@@ -103,10 +114,10 @@ def test_runs_side_by_side_make_the_same(
     monkeypatch.setattr(table1, "load_config", with_jobs)
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     trained = list(commands.trained)
-    assert len(trained) == len(set(trained)) == 3 * (1 + len(ROWS))
+    assert len(trained) == len(set(trained)) == 3 * (1 + len(TRAINED))
     for seed in (0, 1, 2):
         first = trained.index(f"seed{seed}/pretraining")
-        assert all(first < trained.index(f"seed{seed}/{row}") for row in ROWS)
+        assert all(first < trained.index(f"seed{seed}/{row}") for row in TRAINED)
 
 
 def test_a_step_that_fails_ends_all_and_names_its_log(
@@ -144,8 +155,9 @@ def test_a_probe_of_before_a_metric_is_made_again(tmp_path: Path, commands: Comm
     (tmp_path / "runs" / "seed0" / "wo_avc" / "probe.json").write_text(json.dumps(old))
     commands.seen.clear()
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
-    probes = [command for command in commands.seen if "probe.py" in command]
-    assert [value(command, "out") for command in probes] == [f"{tmp_path}/runs/seed0/wo_avc"]
+    assert [value(command, "out") for command in commands.probes] == [
+        f"{tmp_path}/runs/seed0/wo_avc"
+    ]
 
 
 def test_runs_of_other_settings_are_refused(tmp_path: Path, commands: Commands) -> None:
