@@ -17,7 +17,9 @@ from sharder.world.impact import (
     impact_wave,
 )
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
+from sharder.world.room_tone import room_tone
 from sharder.world.script import Script
+from sharder.world.vocabulary import body_of
 from sharder.world.voices import music_wave, talk_wave
 
 TALK_SECONDS = (1.5, 5.0)
@@ -33,7 +35,7 @@ STATE_ON = 1
 def ambience(script: Script) -> Samples:
     """Return all of it together, float32 [samples], alike in both ears."""
     sound = np.zeros(script.num_samples(SAMPLE_RATE_HZ), np.float32)
-    for part in (_talk, _music, _other_rooms, _running):
+    for part in (_talk, _music, _other_rooms, _running, _room):
         part(script, sound)
     return sound
 
@@ -76,7 +78,8 @@ def _other_rooms(script: Script, sound: Samples) -> None:
     numerator, denominator = butter(2, MUFFLED_HZ, fs=SAMPLE_RATE_HZ)
     for number, heard in enumerate(script.offscreen):
         chance = script.generator(f"offscreen {number}")
-        wave = impact_wave(heard.verb, heard.noun, chance, script.settings.coupling)
+        body = body_of(heard.noun, script.settings.kinship)
+        wave = impact_wave(heard.verb, body, chance, script.settings.coupling)
         start = round(heard.seconds * SAMPLE_RATE_HZ)
         stop = min(start + len(wave), len(sound))
         muffled = lfilter(numerator, denominator, wave * gain)
@@ -94,9 +97,16 @@ def _running(script: Script, sound: Samples) -> None:
     for index, item in enumerate(script.objects):
         off_axis = np.abs(gaze[:, 1] - object_middle(script, index)[1])
         near = np.exp(-((off_axis / EARSHOT) ** 2)) * _is_on(script, index, frames)
-        hum = _hum_of(item.noun, script.generator(f"hum {index}"))
+        body = body_of(item.noun, script.settings.kinship)
+        hum = _hum_of(body, script.generator(f"hum {index}"))
         gain = np.interp(seconds, frames, near).astype(np.float32)
         sound += np.float32(loudness * ONSET_RMS) * gain * np.resize(hum, len(sound))
+
+
+def _room(script: Script, sound: Samples) -> None:
+    """Add the tone of the room, throughout."""
+    if loudness := script.settings.room_tone:
+        sound += np.float32(loudness * ONSET_RMS) * np.resize(room_tone(script), len(sound))
 
 
 def _is_on(script: Script, object_index: int, frames: Wave) -> Wave:

@@ -17,7 +17,7 @@ MOST_CLUTTER = 100
 
 SHARES = (
     "idle_probability", "variety", "twin_probability", "lighting", "second_hand_probability",
-    "talk_share", "music_probability", "coupling", "running_loudness",
+    "talk_share", "music_probability", "coupling", "room_tone", "running_loudness",
 )  # fmt: skip
 """Settings that lie in [0, 1]."""
 
@@ -70,6 +70,11 @@ class WorldSettings(Difficulty):
             _within(name, getattr(self, name), 0.0, 1.0)
         for name in RATES:
             _within(name, getattr(self, name), 0.0, MOST_PER_MINUTE)
+        _within("own_signs", self.own_signs, 0, 1)
+        _within("kinship", self.kinship, 0, 1)
+        _within("contrary", self.contrary, 0, 1)
+        if self.kinship and not self.own_signs:
+            raise ValueError("kinship is 1 with own_signs 0; nothing would tell kin apart")
         _within("clutter", self.clutter, 0, MOST_CLUTTER)
         _within("head_motion", self.head_motion, 0.0, 4.0)
         _within("distractor_db", self.distractor_db, 0.0, 80.0)

@@ -25,6 +25,11 @@ NOUN_CATEGORIES = (
     "containers",
 )
 
+KIN = dict(
+    zip(NOUNS, ("box", "box", "jar", "jar", "kettle", "kettle", "bowl", "bowl"), strict=True)
+)
+"""Whose body and sound a kind has where kinds come in pairs; only their signs tell them apart."""
+
 ATTRIBUTES = ("is_open", "is_on", "has_item", "is_full")
 """What an object's state says, in the order of the verb pairs."""
 
@@ -35,6 +40,16 @@ State = tuple[bool, bool, bool, bool]
 def attribute_of(verb: str) -> int:
     """Return the index into `ATTRIBUTES` of what the verb changes."""
     return VERBS.index(verb) // 2
+
+
+def body_of(noun: str, kinship: int) -> str:
+    """Return the kind whose outline, texture and resonances a kind has: its own, but among kin."""
+    return KIN[noun] if kinship else noun
+
+
+def gesture_of(verb: str, noun: str, contrary: int) -> str:
+    """Return the verb whose gesture is heard: its own, or for contrary kin maybe its inverse."""
+    return VERBS[VERBS.index(verb) ^ 1] if contrary and KIN[noun] != noun else verb
 
 
 def is_possible(verb: str, state: State) -> bool:
