@@ -1,10 +1,10 @@
 """`make table1`: the rows of the paper's Table 1 on made-up worlds, each seed worlds of its own.
 
 For each seed: a world of short clips → AVID's training on it, from which all rows but two start; a
-world of untrimmed videos → each row's training and probe there. After each seed table1.json,
-table1.md and table1.png are written from all that is there. Rows that the paper lacks come after
-all of its own. Run it again and finished steps are skipped; a run that was broken off continues.
-Of runs side by side each has a log in its seed's folder.
+world of untrimmed videos → each row's training and probe there (AVID's start is probed as it is).
+After each seed table1.json, table1.md and table1.png are written from all that is there. Rows that
+the paper lacks come after all of its own. Run it again and finished steps are skipped; a run that
+was broken off continues. Of runs side by side each has a log in its seed's folder.
 
 The paper's start is AVID's weights from AudioSet: short clips picked for what is heard in them, of
 other places than the videos'. So are the clips here: other rooms and people, and no labels used.
@@ -55,7 +55,7 @@ class Preset:
     pretraining_steps: int
     """Steps of AVID before all rows but Random and scratch."""
     row_steps: int
-    """Steps of each row but Random: its own budget, the same for all."""
+    """Steps of each row but Random and AVID's start: its own budget, the same for all."""
 
     def __post_init__(self) -> None:
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):

@@ -97,9 +97,10 @@ def in_order(rows: Rows, metric: str) -> list[str]:
 
 
 def agreed(rows: Rows, metric: str) -> list[tuple[str, str]]:
-    """Pairs of rows (lower, higher) that the paper orders alike on each dataset it has both on.
+    """Pairs of rows (lower, higher) that the paper orders alike on every dataset with the metric.
 
-    Its datasets contradict each other on the other pairs, so no world can have all of its orders.
+    Pairs that its datasets contradict each other on are left out, so no world can have all of its
+    orders; so are ties.
     """
     columns = [_papers(rows, data, metric) for data, metrics in PAPERS.items() if metric in metrics]
     return [
@@ -111,8 +112,8 @@ def agreed(rows: Rows, metric: str) -> list[tuple[str, str]]:
 
 def markdown(rows: Rows) -> str:
     """The table with mean ± standard deviation over the seeds beside the paper's figures, and
-    the order that the rows came out in beside the paper's. Gaps that are apart are bold, and
-    neighbours that are apart have a ≪ between them."""
+    the order that the rows came out in beside the paper's, with the pairs that its datasets order
+    alike. Gaps that are apart are bold, and neighbours that are apart have a ≪ between them."""
     head = ["row", *map(_title, (*METRICS, ACTION)), "RepLAI − row, verb", "noun", "action"]
     head += [f"{data}: {_title(metric)}" for data, metrics in PAPERS.items() for metric in metrics]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
@@ -154,15 +155,19 @@ def _agreement(rows: Rows, metric: str, pairs: Sequence[tuple[str, str]]) -> lis
     if not pairs:
         return []
     means = {name: fmean(rows[name][metric]) for name in rows}
+    reversed_pairs = [(low, high) for low, high in pairs if means[low] >= means[high]]
+    told = f"- pairs of rows that the paper's datasets order alike: {len(pairs)}; "
+    told += f"so here: {len(pairs) - len(reversed_pairs)}"
     gaps = [gap(rows[high][metric], rows[low][metric]) for low, high in pairs]
-    apart = sum(bool(one and one.is_apart) for one in gaps)
-    contrary = [pair for pair in pairs if means[pair[0]] >= means[pair[1]]]
-    told = f"- pairs of rows in an order that its datasets agree on: {len(pairs)}; "
-    told += f"so here: {len(pairs) - len(contrary)}, {apart} of them apart"
-    if contrary:
-        names = (f"{TABLE[high].label} > {TABLE[low].label}" for low, high in contrary)
-        told += f"; not so: {', '.join(names)}"
-    return [told]
+    if any(gaps):
+        told += f", {sum(bool(one and one.is_apart) for one in gaps)} of them apart"
+    names = [_reversed_here(rows, metric, low, high) for low, high in reversed_pairs]
+    return [f"{told}; the other way: {', '.join(names)}" if names else told]
+
+
+def _reversed_here(rows: Rows, metric: str, low: str, high: str) -> str:
+    found = gap(rows[low][metric], rows[high][metric])
+    return f"{TABLE[low].label} {'≫' if found and found.is_apart else '>'} {TABLE[high].label}"
 
 
 def _order_here(rows: Rows, metric: str) -> str:

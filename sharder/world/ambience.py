@@ -1,4 +1,4 @@
-"""What is heard besides interactions: talk, music, other rooms, and objects that are on."""
+"""What is heard besides interactions: talk, music, other rooms, objects that are on, the room."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sharder.world.impact import (
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
 from sharder.world.room_tone import room_tone
 from sharder.world.script import Script
-from sharder.world.vocabulary import body_of
+from sharder.world.vocabulary import body_of, heard_as
 from sharder.world.voices import music_wave, talk_wave
 
 TALK_SECONDS = (1.5, 5.0)
@@ -78,8 +78,9 @@ def _other_rooms(script: Script, sound: Samples) -> None:
     numerator, denominator = butter(2, MUFFLED_HZ, fs=SAMPLE_RATE_HZ)
     for number, heard in enumerate(script.offscreen):
         chance = script.generator(f"offscreen {number}")
-        body = body_of(heard.noun, script.settings.kinship)
-        wave = impact_wave(heard.verb, body, chance, script.settings.coupling)
+        settings = script.settings
+        verb, noun = heard_as(heard.verb, heard.noun, settings.kinship, settings.contrary)
+        wave = impact_wave(verb, noun, chance, settings.coupling)
         start = round(heard.seconds * SAMPLE_RATE_HZ)
         stop = min(start + len(wave), len(sound))
         muffled = lfilter(numerator, denominator, wave * gain)

@@ -74,7 +74,10 @@ class Difficulty:
     """How much the kind of object bends and colours the sound of what is done to it, 0 to 1."""
 
     room_tone: float = 0.0
-    """Amplitude of a hum that follows from the colours of the room, over an impact's; 0 to 1."""
+    """Amplitude of a hum that follows from the colours of the room, over an impact's; 0 to 1.
+
+    Above 0 the hues of wall and table are others than at 0.
+    """
 
     running_loudness: float = 0.0
     """Amplitude of the hum of an object that is on, when looked at, over an impact's; 0 to 1."""

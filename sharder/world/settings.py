@@ -21,6 +21,9 @@ SHARES = (
 )  # fmt: skip
 """Settings that lie in [0, 1]."""
 
+SWITCHES = ("own_signs", "kinship", "contrary")
+"""Settings that are 0 or 1; each needs the one before it."""
+
 RATES = ("reaches_per_minute", "silent_changes_per_minute", "offscreen_per_minute")
 """Settings that count events a minute."""
 
@@ -70,11 +73,13 @@ class WorldSettings(Difficulty):
             _within(name, getattr(self, name), 0.0, 1.0)
         for name in RATES:
             _within(name, getattr(self, name), 0.0, MOST_PER_MINUTE)
-        _within("own_signs", self.own_signs, 0, 1)
-        _within("kinship", self.kinship, 0, 1)
-        _within("contrary", self.contrary, 0, 1)
+        for name in SWITCHES:
+            if getattr(self, name) not in (0, 1):
+                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 or 1")
         if self.kinship and not self.own_signs:
             raise ValueError("kinship is 1 with own_signs 0; nothing would tell kin apart")
+        if self.contrary and not self.kinship:
+            raise ValueError("contrary is 1 with kinship 0; no two kinds are kin")
         _within("clutter", self.clutter, 0, MOST_CLUTTER)
         _within("head_motion", self.head_motion, 0.0, 4.0)
         _within("distractor_db", self.distractor_db, 0.0, 80.0)

@@ -37,10 +37,10 @@ class Signs:
     """Where an item is put: -1 left of the body, 1 right."""
 
     lid_shift: tuple[float, float] = (0.0, -0.42)
-    """(across, down), where an open lid is from the mouth, in units."""
+    """(across, down) in units; the slope, about the body's middle, adds `lid_slope * across`."""
 
     lid_slope: float = -0.25
-    """By how much an open lid falls from left to right, over its width."""
+    """Units that an open lid falls for each unit to the right."""
 
 
 def _disc(x: Floats, y: Floats) -> Floats:
@@ -79,13 +79,13 @@ def _upright_bars(x: Floats, y: Floats) -> Floats:
 SHARED = Signs()
 OWN = {
     "box": Signs(outline=_square),
-    "drum": Signs(outline=_plus, item_side=1, lid_shift=(0.0, -0.75), lid_slope=0.0),
+    "drum": Signs(outline=_plus, item_side=1, lid_shift=(0.0, -0.48), lid_slope=0.0),
     "jar": Signs(outline=_ring, lid_shift=(0.75, 0.05), lid_slope=0.0),
-    "pan": Signs(outline=_diamond, lid_shift=(0.0, -0.42), lid_slope=0.35),
+    "pan": Signs(outline=_diamond, lid_shift=(0.0, -0.36), lid_slope=0.35),
     "kettle": Signs(outline=_level_bars, lid_shift=(0.75, -0.2), lid_slope=0.9),
     "bell": Signs(outline=_triangle, item_side=1, lid_shift=(-0.7, 0.0), lid_slope=-0.9),
-    "bowl": Signs(outline=_disc, item_side=1, lid_shift=(-0.6, -0.1), lid_slope=-0.35),
-    "bottle": Signs(outline=_upright_bars, item_side=1, lid_shift=(-0.75, 1.0), lid_slope=0.0),
+    "bowl": Signs(outline=_disc, item_side=1, lid_shift=(-0.42, -0.1), lid_slope=-0.35),
+    "bottle": Signs(outline=_upright_bars, item_side=1, lid_shift=(0.35, -0.25), lid_slope=0.6),
 }
 """The own signs of each kind."""
 

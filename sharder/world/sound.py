@@ -8,7 +8,7 @@ from scipy import fft
 from sharder.world.ambience import ambience
 from sharder.world.impact import ONSET_RMS, SAMPLE_RATE_HZ, Samples, Wave, impact_wave
 from sharder.world.script import Script
-from sharder.world.vocabulary import body_of, gesture_of
+from sharder.world.vocabulary import heard_as
 
 __all__ = ["SAMPLE_RATE_HZ", "Samples", "background", "impacts", "synthesise"]
 
@@ -32,9 +32,10 @@ def impacts(script: Script) -> Samples:
     for number, interaction in enumerate(script.interactions):
         chance = script.generator(f"sound {number}")
         settings = script.settings
-        body = body_of(interaction.noun, settings.kinship)
-        verb = gesture_of(interaction.verb, interaction.noun, settings.contrary)
-        wave = impact_wave(verb, body, chance, settings.coupling)
+        verb, noun = heard_as(
+            interaction.verb, interaction.noun, settings.kinship, settings.contrary
+        )
+        wave = impact_wave(verb, noun, chance, settings.coupling)
         start = round(interaction.seconds * SAMPLE_RATE_HZ)
         stop = min(start + len(wave), track.shape[1])
         gains = _pan(script, interaction.object_index)

@@ -25,7 +25,7 @@ NOUN_CATEGORIES = (
     "containers",
 )
 
-KIN = dict(
+FIRST_OF_KIN = dict(
     zip(NOUNS, ("box", "box", "jar", "jar", "kettle", "kettle", "bowl", "bowl"), strict=True)
 )
 """Whose body and sound a kind has where kinds come in pairs; only their signs tell them apart."""
@@ -43,13 +43,20 @@ def attribute_of(verb: str) -> int:
 
 
 def body_of(noun: str, kinship: int) -> str:
-    """Return the kind whose outline, texture and resonances a kind has: its own, but among kin."""
-    return KIN[noun] if kinship else noun
+    """Return whose outline, texture and resonances a kind has: its own, or with `kinship` those of
+    the first of its pair.
+    """
+    return FIRST_OF_KIN[noun] if kinship else noun
 
 
-def gesture_of(verb: str, noun: str, contrary: int) -> str:
-    """Return the verb whose gesture is heard: its own, or for contrary kin maybe its inverse."""
-    return VERBS[VERBS.index(verb) ^ 1] if contrary and KIN[noun] != noun else verb
+def heard_as(verb: str, noun: str, kinship: int, contrary: int) -> tuple[str, str]:
+    """Return (verb, noun) of the gesture and the resonances that are heard.
+
+    `contrary` turns the gestures of the second of two kin into their inverses.
+    """
+    is_turned = contrary and FIRST_OF_KIN[noun] != noun
+    gesture = VERBS[VERBS.index(verb) ^ 1] if is_turned else verb
+    return gesture, body_of(noun, kinship)
 
 
 def is_possible(verb: str, state: State) -> bool:

@@ -160,6 +160,20 @@ def test_a_probe_of_before_a_metric_is_made_again(tmp_path: Path, commands: Comm
     ]
 
 
+def test_a_row_that_an_older_folder_lacks_is_made_and_no_other(
+    tmp_path: Path, commands: Commands
+) -> None:
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    for seed in (0, 1, 2):
+        (tmp_path / "runs" / f"seed{seed}" / "start" / "probe.json").unlink()
+    commands.seen.clear()
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    made = [value(command, "out") for command in commands.probes]
+    assert made == [f"{tmp_path}/runs/seed{seed}/start" for seed in (0, 1, 2)]
+    assert not any(name.endswith(tuple(f"/{row}" for row in TRAINED)) for name in commands.trained)
+    assert "start" in json.loads((tmp_path / "results" / "table1.json").read_text())["rows"]
+
+
 def test_runs_of_other_settings_are_refused(tmp_path: Path, commands: Commands) -> None:
     table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
     (tmp_path / "runs" / "settings" / "replai.yaml").write_text("batch_size: 7\n")

@@ -10,6 +10,7 @@ from sharder.world import WorldSettings
 from sharder.world.ambience import ambience
 from sharder.world.impact import ONSET_RMS, SAMPLE_RATE_HZ
 from sharder.world.render import Scene
+from sharder.world.room import draw_room
 from sharder.world.room_tone import BANDS_HZ, band_gains, room_hues, room_tone
 from sharder.world.script import write_script
 
@@ -42,10 +43,10 @@ def test_the_tone_is_steady_and_as_loud_as_asked_for() -> None:
     assert not np.allclose(sound, other, atol=1e-3)
 
 
-def test_without_a_tone_rooms_look_and_sound_as_before() -> None:
-    script = write_script(replace(SETTINGS, room_tone=0.0), 0)
+def test_without_a_tone_a_room_draws_its_own_hues() -> None:
+    script = write_script(replace(SETTINGS, room_tone=0.0, clutter=0), 0)
     assert room_hues(script) is None
     assert not ambience(script).any()
-    toned = Scene(write_script(SETTINGS, 0))._empty
-    assert toned.shape == Scene(script)._empty.shape
-    assert not np.array_equal(toned, Scene(script)._empty)
+    empty = Scene(script)._empty
+    assert np.array_equal(empty, draw_room(script.generator("room"), *empty.shape[:2]))
+    assert not np.array_equal(empty, Scene(write_script(SETTINGS, 0))._empty)
