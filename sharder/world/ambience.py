@@ -17,7 +17,7 @@ from sharder.world.impact import (
     impact_wave,
 )
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
-from sharder.world.room_tone import room_tone
+from sharder.world.room_tone import room_hues, room_tone
 from sharder.world.script import Script
 from sharder.world.vocabulary import body_of, heard_as
 from sharder.world.voices import music_wave, talk_wave
@@ -106,8 +106,12 @@ def _running(script: Script, sound: Samples) -> None:
 
 def _room(script: Script, sound: Samples) -> None:
     """Add the tone of the room, throughout."""
-    if loudness := script.settings.room_tone:
-        sound += np.float32(loudness * ONSET_RMS) * np.resize(room_tone(script), len(sound))
+    hues = room_hues(script)
+    if hues is None:
+        return
+    tone = room_tone(script.generator("tone"), hues)
+    loudness = script.settings.room_tone * ONSET_RMS
+    sound += np.float32(loudness) * np.resize(tone, len(sound))
 
 
 def _is_on(script: Script, object_index: int, frames: Wave) -> Wave:

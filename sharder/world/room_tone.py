@@ -27,12 +27,8 @@ def room_hues(script: Script) -> tuple[float, float] | None:
     return float(wall), float(table)
 
 
-def room_tone(script: Script) -> Samples:
-    """Return one second of the tone, float32, of unit power; it loops. Zeros without one."""
-    hues = room_hues(script)
-    if hues is None:
-        return np.zeros(SAMPLE_RATE_HZ, np.float32)
-    chance = script.generator("tone")
+def room_tone(chance: np.random.Generator, hues: tuple[float, float]) -> Samples:
+    """Return one second of the tone of wall and table, float32, of unit power; it loops."""
     spectrum = fft.rfft(chance.standard_normal(SAMPLE_RATE_HZ))
     hertz = fft.rfftfreq(SAMPLE_RATE_HZ, 1 / SAMPLE_RATE_HZ)
     shape = np.zeros_like(hertz)
