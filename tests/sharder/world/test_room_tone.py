@@ -17,6 +17,12 @@ from sharder.world.script import write_script
 SETTINGS = WorldSettings(duration_seconds=6.0, width=128, height=72, fps=16, room_tone=0.25)
 
 
+@pytest.mark.parametrize("band", [0, 1, 2])
+def test_a_red_green_or_blue_surface_has_one_loudest_band(band: int) -> None:
+    hue = colorsys.rgb_to_hsv(*np.eye(3)[band])[0]
+    assert band_gains(hue) == pytest.approx(np.where(np.arange(3) == band, 1.0, 0.25))
+
+
 @pytest.mark.parametrize("surface", [0, 1])
 def test_the_bands_that_are_heard_follow_from_the_colours_that_are_seen(surface: int) -> None:
     for index in range(6):
