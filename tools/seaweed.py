@@ -20,6 +20,7 @@ from typing import Any
 
 ACCESS_KEY, SECRET_KEY = "ciaccess", "cisecret123"
 START_SECONDS = 60.0
+_PARTS = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def running_s3(folder: Path | None = None) -> Iterator[S3Server]:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seaweed-")))
         folder.mkdir(parents=True, exist_ok=True)
-        ports = _free_ports()
+        ports = stack.enter_context(_own_ports())
         log = stack.enter_context((folder / "server.log").open("wb"))
         process = subprocess.Popen(
             _command(folder, ports), stdout=log, stderr=log, start_new_session=True
@@ -90,25 +91,37 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
     ]  # fmt: skip
 
 
-def _free_ports() -> dict[str, int]:
-    """Ports for all of its parts; each part also takes its port + 10000 for gRPC."""
-    names = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
-    ports: list[int] = []
-    for port in range(20000 + os.getpid() % 10000, 50000):
-        if _is_free(port) and _is_free(port + 10000):
-            ports.append(port)
-        if len(ports) == len(names):
-            return dict(zip(names, ports, strict=True))
+@contextlib.contextmanager
+def _own_ports() -> Iterator[dict[str, int]]:
+    """Ports for all of its parts, which no other `running_s3` takes meanwhile.
+
+    Free ports alone are not enough: servers that start at the same time see the same ones free, and
+    then one ends, or its client talks to a part of another. So the ports come in blocks, and who
+    holds the first port of a block has all of it. Each part also takes its port + 10000 for gRPC;
+    all are below those that Linux gives to outgoing connections.
+    """
+    blocks = range(12000, 22000, len(_PARTS) + 1)
+    start = os.getpid() % len(blocks)
+    for guard_port in (*blocks[start:], *blocks[:start]):
+        ports = range(guard_port + 1, guard_port + 1 + len(_PARTS))
+        with socket.socket() as guard:
+            if _binds(guard, guard_port) and all(map(_is_free, ports)):
+                yield dict(zip(_PARTS, ports, strict=True))
+                return
     raise RuntimeError("no free ports on 127.0.0.1")
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    with socket.socket() as probe, socket.socket() as grpc_probe:
+        return _binds(probe, port) and _binds(grpc_probe, port + 10000)
+
+
+def _binds(of: socket.socket, port: int) -> bool:
+    try:
+        of.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -120,7 +133,6 @@ def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes], log: Path
             )
         try:
             urllib.request.urlopen(endpoint, timeout=2).close()
-            return
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == 403:  # it refuses strangers: it is up
