@@ -16,13 +16,11 @@ from scipy.signal import spectrogram
 
 from replai.core.errors import exits_cleanly
 from sharder.world import LEVELS, NOUNS, VERBS, WorldSettings, settings_of
-from sharder.world.builds import Build, draw_build, draw_palette
 from sharder.world.canvas import Pixels
 from sharder.world.impact import SAMPLE_RATE_HZ, impact_wave
-from sharder.world.objects import draw_object
+from sharder.world.objects import Build, draw_build, draw_object, draw_palette
 from sharder.world.render import Scene, render
 from sharder.world.script import Script, write_script
-from sharder.world.signs import OWN, SHARED, Signs
 from sharder.world.sound import synthesise
 from sharder.world.vocabulary import ATTRIBUTES, State
 
@@ -37,9 +35,9 @@ SHOWN_NOUN, OTHER_NOUN = "jar", "drum"
 
 
 def draw_page(path: Path, level: str, seed: int) -> None:
-    """Draws the page, about 900 by 1200 pixels."""
-    figure = plt.figure(figsize=(11, 14.7), layout="constrained")
-    parts: Any = figure.subfigures(4, 1, height_ratios=(3.8, 3.6, 3.3, 4.6))
+    """Draws the page, about 1100 by 1300 pixels."""
+    figure = plt.figure(figsize=(11, 13.5), layout="constrained")
+    parts: Any = figure.subfigures(4, 1, height_ratios=(2.6, 3.6, 3.3, 4.6))
     settings = _settings(level, VIDEO_SECONDS, seed)
     _nouns(parts[0], settings)
     _verbs(parts[1], settings)
@@ -54,12 +52,8 @@ def _settings(level: str, seconds: float, seed: int) -> WorldSettings:
 
 
 def _nouns(part: Any, settings: WorldSettings) -> None:
-    part.suptitle(
-        "Nouns: outline, texture, resonance. Below, others of the kind; open, on, with an item and "
-        "full, in signs of their own (own_signs=1).",
-        fontsize=11,
-    )
-    axes = part.subplots(3, len(NOUNS))
+    part.suptitle("Nouns: outline, texture, resonance. Below, others of the kind.", fontsize=11)
+    axes = part.subplots(2, len(NOUNS))
     for column, noun in enumerate(NOUNS):
         for row in range(2):
             chance = np.random.default_rng(10 * column + row)
@@ -67,9 +61,6 @@ def _nouns(part: Any, settings: WorldSettings) -> None:
             state = (bool(row and column % 2), False, False, bool(row))
             _show(axes[row, column], _on_grey(noun, state, build, row * settings.variety, chance))
         axes[0, column].set_title(noun, fontsize=10)
-        chance = np.random.default_rng(10 * column)
-        full = (True, True, True, True)
-        _show(axes[2, column], _on_grey(noun, full, Build(), 0.0, chance, OWN[noun]))
 
 
 def _verbs(part: Any, settings: WorldSettings) -> None:
@@ -162,16 +153,10 @@ def _eventful(settings: WorldSettings) -> Script:
 
 
 def _on_grey(
-    noun: str,
-    state: State,
-    build: Build,
-    variety: float,
-    chance: np.random.Generator,
-    signs: Signs = SHARED,
+    noun: str, state: State, build: Build, variety: float, chance: np.random.Generator
 ) -> Pixels:
     picture = np.full((128, 128, 3), GREY, np.uint8)
-    palette = draw_palette(chance, variety)
-    sprite = draw_object(noun, state, palette, build, 42.0, signs)
+    sprite = draw_object(noun, state, draw_palette(chance, variety), build, 42.0)
     height, width = sprite.keep.shape[:2]
     sprite.paste(picture, 118 - round(height * 5 / 6), 64 - width // 2)
     return picture

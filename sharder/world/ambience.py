@@ -1,4 +1,4 @@
-"""What is heard besides interactions: talk, music, other rooms, objects that are on, the room."""
+"""What is heard besides interactions: talk, music, other rooms, and objects that are on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from sharder.world.impact import (
     impact_wave,
 )
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
-from sharder.world.room_tone import room_hues, room_tone
 from sharder.world.script import Script
-from sharder.world.vocabulary import body_of, heard_as
 from sharder.world.voices import music_wave, talk_wave
 
 TALK_SECONDS = (1.5, 5.0)
@@ -35,7 +33,7 @@ STATE_ON = 1
 def ambience(script: Script) -> Samples:
     """Return all of it together, float32 [samples], alike in both ears."""
     sound = np.zeros(script.num_samples(SAMPLE_RATE_HZ), np.float32)
-    for part in (_talk, _music, _other_rooms, _running, _room):
+    for part in (_talk, _music, _other_rooms, _running):
         part(script, sound)
     return sound
 
@@ -78,9 +76,7 @@ def _other_rooms(script: Script, sound: Samples) -> None:
     numerator, denominator = butter(2, MUFFLED_HZ, fs=SAMPLE_RATE_HZ)
     for number, heard in enumerate(script.offscreen):
         chance = script.generator(f"offscreen {number}")
-        settings = script.settings
-        verb, noun = heard_as(heard.verb, heard.noun, settings.kinship, settings.contrary)
-        wave = impact_wave(verb, noun, chance, settings.coupling)
+        wave = impact_wave(heard.verb, heard.noun, chance, script.settings.coupling)
         start = round(heard.seconds * SAMPLE_RATE_HZ)
         stop = min(start + len(wave), len(sound))
         muffled = lfilter(numerator, denominator, wave * gain)
@@ -98,20 +94,9 @@ def _running(script: Script, sound: Samples) -> None:
     for index, item in enumerate(script.objects):
         off_axis = np.abs(gaze[:, 1] - object_middle(script, index)[1])
         near = np.exp(-((off_axis / EARSHOT) ** 2)) * _is_on(script, index, frames)
-        body = body_of(item.noun, script.settings.kinship)
-        hum = _hum_of(body, script.generator(f"hum {index}"))
+        hum = _hum_of(item.noun, script.generator(f"hum {index}"))
         gain = np.interp(seconds, frames, near).astype(np.float32)
         sound += np.float32(loudness * ONSET_RMS) * gain * np.resize(hum, len(sound))
-
-
-def _room(script: Script, sound: Samples) -> None:
-    """Add the tone of the room, throughout."""
-    hues = room_hues(script)
-    if hues is None:
-        return
-    tone = room_tone(script.generator("tone"), hues)
-    loudness = script.settings.room_tone * ONSET_RMS
-    sound += np.float32(loudness) * np.resize(tone, len(sound))
 
 
 def _is_on(script: Script, object_index: int, frames: Wave) -> Wave:

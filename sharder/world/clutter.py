@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sharder.world.builds import draw_build, draw_palette
 from sharder.world.canvas import Pixels, Sprite
 from sharder.world.looks import LOOKS, Look
 from sharder.world.motion import PANORAMA_HEIGHT
-from sharder.world.objects import draw_thing
+from sharder.world.objects import draw_build, draw_palette, draw_thing
 
 BANDS = ((0.3, 0.6, 0.3, 0.6), (0.8, 0.9, 0.4, 0.9), (0.82, 0.92, 0.4, 0.9), (1.12, 1.3, 0.3, 0.5))
 """(highest base, lowest base, least size, most size) on the wall, behind and before the objects.

@@ -26,17 +26,6 @@ class Difficulty:
     variety: float = 0.0
     """How much things of one kind differ in size, proportions, pattern and colours, 0 to 1."""
 
-    own_signs: int = 0
-    """Whether each kind of object shows its states in signs of its own, 1, or as all do, 0."""
-
-    kinship: int = 0
-    """Whether kinds come in pairs alike in body and sound, told apart by their own signs alone, 1,
-    or each has its own, 0."""
-
-    contrary: int = 0
-    """Whether what is done to the second of two kin has the gesture of its inverse, 1, or its own,
-    0."""
-
     twin_probability: float = 0.0
     """Chance of each object to be of its left neighbour's kind, in a state of its own."""
 
@@ -72,12 +61,6 @@ class Difficulty:
 
     coupling: float = 0.0
     """How much the kind of object bends and colours the sound of what is done to it, 0 to 1."""
-
-    room_tone: float = 0.0
-    """Amplitude of a hum that follows from the colours of the room, over an impact's; 0 to 1.
-
-    Above 0 the hues of wall and table are others than at 0.
-    """
 
     running_loudness: float = 0.0
     """Amplitude of the hum of an object that is on, when looked at, over an impact's; 0 to 1."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sharder.world.builds import draw_build, draw_palette
 from sharder.world.canvas import Floats, Pixels, Sprite
 from sharder.world.clutter import add_clutter
 from sharder.world.lighting import draw_shade, light_path
@@ -23,7 +22,7 @@ from sharder.world.motion import (
     panorama_width,
     second_hand_path,
 )
-from sharder.world.objects import HALF_EXTENT, draw_object
+from sharder.world.objects import HALF_EXTENT, draw_build, draw_object, draw_palette
 from sharder.world.room import (
     FINGERTIP,
     HAND_HALF_HEIGHT,
@@ -31,10 +30,8 @@ from sharder.world.room import (
     draw_hand,
     draw_room,
 )
-from sharder.world.room_tone import room_hues
 from sharder.world.script import Script
-from sharder.world.signs import OWN, SHARED
-from sharder.world.vocabulary import State, body_of
+from sharder.world.vocabulary import State
 
 UNIT = 0.285
 """Length of a unit in frame heights: a body is about half a frame high."""
@@ -90,7 +87,7 @@ class Scene:
     def _draw_room(self) -> Pixels:
         script = self._script
         height, width = self._pixels(PANORAMA_HEIGHT), self._pixels(panorama_width(script))
-        room = draw_room(script.generator("room"), height, width, room_hues(script))
+        room = draw_room(script.generator("room"), height, width)
         chance = script.generator("clutter")
         add_clutter(chance, room, script.settings.clutter, self._pixels_per_unit)
         return room
@@ -106,9 +103,7 @@ class Scene:
         """Repaint one object in a new state."""
         noun, build = self._script.objects[object_index].noun, self._builds[object_index]
         palette = self._palettes[object_index]
-        settings = self._script.settings
-        body, signs = body_of(noun, settings.kinship), OWN[noun] if settings.own_signs else SHARED
-        sprite = draw_object(body, state, palette, build, self._pixels_per_unit, signs)
+        sprite = draw_object(noun, state, palette, build, self._pixels_per_unit)
         down, across = object_middle(self._script, object_index)
         down += (1.0 - build.size) * UNIT  # small ones stand on the table, too
         top = self._pixels(down - HALF_EXTENT * build.size * UNIT)

@@ -16,22 +16,11 @@ FINGERTIP = (-0.35, -1.5)
 """Half extents of the hand's picture, and the touching fingertip in it, in units."""
 
 
-def draw_room(
-    chance: np.random.Generator,
-    height: int,
-    width: int,
-    hues: tuple[float, float] | None = None,
-) -> Pixels:
-    """Return an empty room with a table, uint8 [height, width, 3].
-
-    `hues`: of the wall and the table, in [0, 1); None to draw them.
-    """
-    wall_hue, table_hue = hues or (None, None)
+def draw_room(chance: np.random.Generator, height: int, width: int) -> Pixels:
+    """Return an empty room with a table, uint8 [height, width, 3]."""
     edge = round(height * TABLE_EDGE)
-    wall = _surface(chance, edge, width, hue=wall_hue, saturation=(0.05, 0.35), value=(0.4, 0.75))
-    table = _surface(
-        chance, height - edge, width, hue=table_hue, saturation=(0.25, 0.5), value=(0.3, 0.6)
-    )
+    wall = _surface(chance, edge, width, saturation=(0.05, 0.35), value=(0.4, 0.75))
+    table = _surface(chance, height - edge, width, saturation=(0.25, 0.5), value=(0.3, 0.6))
     table[: max(2, height // 60)] *= 0.55
     room = np.concatenate([wall, table])
     return np.asarray(np.clip(room, 0.0, 1.0) * 255, np.uint8)
@@ -42,14 +31,11 @@ def _surface(
     height: int,
     width: int,
     *,
-    hue: float | None,
     saturation: tuple[float, float],
     value: tuple[float, float],
 ) -> Floats:
     """Return a plane with grain, blotches and joints, float32 [height, width, 3]."""
-    drawn = chance.random()
-    hue = drawn if hue is None else hue
-    colour = hsv(hue, chance.uniform(*saturation), chance.uniform(*value))
+    colour = hsv(chance.random(), chance.uniform(*saturation), chance.uniform(*value))
     blotches = value_noise(chance, height, width, cell=chance.uniform(20, 50))
     grain = value_noise(chance, height, width, cell=(2.5, chance.uniform(3, 30)))
     shade = 1.0 + 0.25 * (blotches - 0.5) + 0.15 * (grain - 0.5)

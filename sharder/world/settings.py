@@ -17,12 +17,9 @@ MOST_CLUTTER = 100
 
 SHARES = (
     "idle_probability", "variety", "twin_probability", "lighting", "second_hand_probability",
-    "talk_share", "music_probability", "coupling", "room_tone", "running_loudness",
+    "talk_share", "music_probability", "coupling", "running_loudness",
 )  # fmt: skip
 """Settings that lie in [0, 1]."""
-
-SWITCHES = ("own_signs", "kinship", "contrary")
-"""Settings that are 0 or 1; each needs the one before it."""
 
 RATES = ("reaches_per_minute", "silent_changes_per_minute", "offscreen_per_minute")
 """Settings that count events a minute."""
@@ -73,13 +70,6 @@ class WorldSettings(Difficulty):
             _within(name, getattr(self, name), 0.0, 1.0)
         for name in RATES:
             _within(name, getattr(self, name), 0.0, MOST_PER_MINUTE)
-        for name in SWITCHES:
-            if getattr(self, name) not in (0, 1):
-                raise ValueError(f"{name} is {getattr(self, name)}, must be 0 or 1")
-        if self.kinship and not self.own_signs:
-            raise ValueError("kinship is 1 with own_signs 0; nothing would tell kin apart")
-        if self.contrary and not self.kinship:
-            raise ValueError("contrary is 1 with kinship 0; no two kinds are kin")
         _within("clutter", self.clutter, 0, MOST_CLUTTER)
         _within("head_motion", self.head_motion, 0.0, 4.0)
         _within("distractor_db", self.distractor_db, 0.0, 80.0)

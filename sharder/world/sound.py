@@ -8,7 +8,6 @@ from scipy import fft
 from sharder.world.ambience import ambience
 from sharder.world.impact import ONSET_RMS, SAMPLE_RATE_HZ, Samples, Wave, impact_wave
 from sharder.world.script import Script
-from sharder.world.vocabulary import heard_as
 
 __all__ = ["SAMPLE_RATE_HZ", "Samples", "background", "impacts", "synthesise"]
 
@@ -31,11 +30,8 @@ def impacts(script: Script) -> Samples:
     track = np.zeros((2, script.num_samples(SAMPLE_RATE_HZ)), np.float32)
     for number, interaction in enumerate(script.interactions):
         chance = script.generator(f"sound {number}")
-        settings = script.settings
-        verb, noun = heard_as(
-            interaction.verb, interaction.noun, settings.kinship, settings.contrary
-        )
-        wave = impact_wave(verb, noun, chance, settings.coupling)
+        coupling = script.settings.coupling
+        wave = impact_wave(interaction.verb, interaction.noun, chance, coupling)
         start = round(interaction.seconds * SAMPLE_RATE_HZ)
         stop = min(start + len(wave), track.shape[1])
         gains = _pan(script, interaction.object_index)

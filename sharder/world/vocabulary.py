@@ -25,11 +25,6 @@ NOUN_CATEGORIES = (
     "containers",
 )
 
-FIRST_OF_KIN = dict(
-    zip(NOUNS, ("box", "box", "jar", "jar", "kettle", "kettle", "bowl", "bowl"), strict=True)
-)
-"""Whose body and sound a kind has where kinds come in pairs; only their signs tell them apart."""
-
 ATTRIBUTES = ("is_open", "is_on", "has_item", "is_full")
 """What an object's state says, in the order of the verb pairs."""
 
@@ -40,23 +35,6 @@ State = tuple[bool, bool, bool, bool]
 def attribute_of(verb: str) -> int:
     """Return the index into `ATTRIBUTES` of what the verb changes."""
     return VERBS.index(verb) // 2
-
-
-def body_of(noun: str, kinship: int) -> str:
-    """Return whose outline, texture and resonances a kind has: its own, or with `kinship` those of
-    the first of its pair.
-    """
-    return FIRST_OF_KIN[noun] if kinship else noun
-
-
-def heard_as(verb: str, noun: str, kinship: int, contrary: int) -> tuple[str, str]:
-    """Return (verb, noun) of the gesture and the resonances that are heard.
-
-    `contrary` turns the gestures of the second of two kin into their inverses.
-    """
-    is_turned = contrary and FIRST_OF_KIN[noun] != noun
-    gesture = VERBS[VERBS.index(verb) ^ 1] if is_turned else verb
-    return gesture, body_of(noun, kinship)
 
 
 def is_possible(verb: str, state: State) -> bool:

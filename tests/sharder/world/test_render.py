@@ -3,9 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from sharder.world import NOUNS, WorldSettings
-from sharder.world.builds import Build, draw_palette
 from sharder.world.motion import frame_seconds, gaze_path, object_middle
-from sharder.world.objects import draw_object
+from sharder.world.objects import Build, draw_object, draw_palette
 from sharder.world.render import Scene, contact_frame, render
 from sharder.world.script import write_script
 
@@ -26,6 +25,17 @@ def test_an_odd_aspect_and_many_videos_render() -> None:
     settings = replace(SETTINGS, width=96, height=96, duration_seconds=4.0)
     for index in range(4):
         assert sum(1 for _ in render(write_script(settings, index))) == 64
+
+
+def test_each_attribute_changes_much_of_every_object() -> None:
+    palette = draw_palette(np.random.default_rng(0), 0.0)
+    closed = (False, False, False, False)
+    for noun in NOUNS:
+        plain = draw_object(noun, closed, palette, Build(), 20.0).colour
+        for attribute in range(4):
+            state = tuple(index == attribute for index in range(4))
+            changed = draw_object(noun, state, palette, Build(), 20.0).colour  # type: ignore[arg-type]
+            assert (np.abs(changed - plain).max(axis=2) > 40).mean() > 0.03
 
 
 def test_kinds_differ_in_outline() -> None:
