@@ -33,7 +33,7 @@ from replai.core.web_reads import ranges_client
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
 # First parts of the names of the modules that clients of stores raise their own errors from.
 _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", "azure"}
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 # S3 says this with status 400, which has no type of its own in obstore.
 _EXPIRED = "<Code>ExpiredToken</Code>"

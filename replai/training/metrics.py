@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from torch.utils.tensorboard import SummaryWriter
+
+from replai.core import storage
 
 METRICS_NAME = "metrics.jsonl"
 
@@ -24,8 +26,9 @@ class MetricsLog:
     def __init__(self, directory: Path, resumed_step: int) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / METRICS_NAME
-        kept = [row for row in read_metrics(path) if row["step"] <= resumed_step]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        self._kept = [row for row in read_metrics(path) if row["step"] <= resumed_step]
+        text = "".join(json.dumps(row) + "\n" for row in self._kept)
+        storage.write_local_atomically(path, text.encode())
         self._file: IO[str] = path.open("a")
         self._board = SummaryWriter(str(directory), purge_step=resumed_step + 1)
 
@@ -38,8 +41,16 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._board.close()
+        with suppress(OSError) if error else nullcontext():  # as of a full disk, told already
+            try:
+                self._file.close()
+            finally:
+                self._board.close()
+
+    def holds(self, step: int, prefix: str) -> bool:
+        """Whether a row of an earlier process, of `step`, has a number whose name begins so."""
+        rows = [row for row in self._kept if row["step"] == step]
+        return any(name.startswith(prefix) for row in rows for name in row)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One row: `values` after `step` steps."""

@@ -90,6 +90,8 @@ class Trainer:
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
             self.pace = Pace()
             with self._saved_where_data_breaks_off():
+                if self._owes_validation():
+                    self._report_validation()
                 self._make_steps()
             self.save()
             self._say_verdict()
@@ -104,10 +106,11 @@ class Trainer:
                 self._record_samples(placed.batch)
             if self._due(self.config.log_every_steps):
                 self._report(output, norm, placed.batch.epoch)
-            if self.held_out and self._validates(placed.batch.epoch):
-                self._report_validation(placed.batch.epoch)
-            if self._due(self.config.checkpoint_every_steps):
-                self.save()
+            looks = self._validates()
+            if looks or self._due(self.config.checkpoint_every_steps):
+                self.save()  # before a look: it may take longer than a scheduler waits
+            if looks:
+                self._report_validation()
             if self._told_to_stop():
                 return
 
@@ -146,8 +149,9 @@ class Trainer:
         found = held_out(self.stepper, Feed(self.ranks.device)(self.held_out()))
         if self.ranks.is_first:
             directory = self.config.folder
-            write_moments(directory, found.first, self.learner.encoders)
-            write_row(directory, self.step, epoch + 1, found.moments)
+            with storage.naming_store_errors(self.config.out):
+                write_moments(directory, found.first, self.learner.encoders)
+                write_row(directory, self.step, epoch + 1, found.moments)
         return {f"held_out/{k}": value for k, value in self.ranks.mean(found.means).items()}
 
     def save(self) -> None:
@@ -195,7 +199,8 @@ class Trainer:
 
     def _record_samples(self, batch: AVBatch) -> None:
         row = {"step": self.step, "positions": batch.positions.tolist(), "keys": batch.keys}
-        with (self.config.folder / f"samples-rank{self.ranks.rank}.jsonl").open("a") as file:
+        path = self.config.folder / f"samples-rank{self.ranks.rank}.jsonl"
+        with storage.naming_store_errors(self.config.out), path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
     def _opened_log(self) -> MetricsLog:
@@ -204,7 +209,8 @@ class Trainer:
             for left in directory.glob(f".{CHECKPOINT_NAME}.*.tmp"):  # by one that was killed
                 left.unlink(missing_ok=True)
             log = MetricsLog(directory, self.step)
-            (directory / CONFIG_NAME).write_text(config_yaml(self.config))
+            config = config_yaml(self.config).encode()
+            storage.write_local_atomically(directory / CONFIG_NAME, config)
         return log
 
     def _report(self, output: ObjectiveOutput, norm: Tensor, epoch: int) -> None:
@@ -221,7 +227,7 @@ class Trainer:
         row = {"epoch": epoch, "learning_rate": rate, **means}
         row["moments_per_second"] = pace["moments_per_second"]
         epochs = {f"epochs/{root}": n for root, n in self.stream.own_epochs().items()}
-        self.log.write(self.step, {**row, **figures.named(elapsed), **epochs})
+        self._log(self.log, {**row, **figures.named(elapsed), **epochs})
         seconds_left = (
             (self.num_steps - self.step) * self.config.batch_size / row["moments_per_second"]
         )
@@ -241,11 +247,16 @@ class Trainer:
                 flush=True,
             )
 
-    def _report_validation(self, epoch: int) -> None:
+    def _log(self, log: MetricsLog, row: dict[str, float]) -> None:
+        with storage.naming_store_errors(self.config.out):
+            log.write(self.step, row)
+
+    def _report_validation(self) -> None:
+        epoch = self._epoch_of_last_step()
         with self.pace.paused():
             values = self.validate(epoch)
         if self.log is not None:
-            self.log.write(self.step, values)
+            self._log(self.log, values)
             named = "  ".join(f"{name[9:]} {value:.4g}" for name, value in values.items())
             when = f"epoch {epoch + 1}" if self._epoch_ended() else f"step {self.step}"
             print(f"held out, after {when}: {named}", flush=True)
@@ -261,10 +272,23 @@ class Trainer:
     def _due(self, every_steps: int) -> bool:
         return self.step % every_steps == 0
 
-    def _validates(self, epoch: int) -> bool:
+    def _validates(self) -> bool:
         """After every so many epochs, and after the last step, wherever in an epoch that is."""
-        due = (epoch + 1) % self.config.validate_every_epochs == 0
+        if not self.held_out:
+            return False
+        due = (self._epoch_of_last_step() + 1) % self.config.validate_every_epochs == 0
         return (due and self._epoch_ended()) or self.step == self.num_steps
+
+    def _owes_validation(self) -> bool:
+        """Whether the look after the last step made was broken off, and the run ended in it."""
+        if not self.step or not self._validates():
+            return False
+        has_looked = self.log is not None and self.log.holds(self.step, "held_out/")
+        told = torch.tensor(float(has_looked))
+        return self.ranks.mean({"told": told})["told"] == 0
+
+    def _epoch_of_last_step(self) -> int:
+        return (self.step - 1) // self.stream.batches_per_epoch
 
     def _epoch_ended(self) -> bool:
         return self.step % self.stream.batches_per_epoch == 0

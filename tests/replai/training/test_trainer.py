@@ -1,5 +1,6 @@
 """The trainer on a small packed world: resume, refusals, signals, several ranks."""
 
+import errno
 import os
 import runpy
 import shutil
@@ -27,7 +28,7 @@ from replai.training.claim import claimed
 from replai.training.config import DataConfig, RunConfig
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
-from replai.training.metrics import METRICS_NAME, read_metrics
+from replai.training.metrics import METRICS_NAME, MetricsLog, read_metrics
 from replai.training.optim import OptimConfig
 from replai.training.ranks import Ranks
 from replai.training.trainer import CHECKPOINT_NAME, Trainer
@@ -292,6 +293,29 @@ def test_held_out_data_that_breaks_off_costs_no_step(small_root: Path, tmp_path:
     with pytest.raises(UserError, match="bad samples"):
         trainer.train()
     assert Trainer(config, ALONE).step == trainer.step == trainer.stream.batches_per_epoch
+    shutil.copytree(small_root, root, dirs_exist_ok=True)
+    for _ in range(2):  # the second time nothing is owed
+        again = Trainer(trainer.config, ALONE)
+        again.train()
+        rows = read_metrics(tmp_path / "run" / METRICS_NAME)
+        assert [row["step"] for row in rows if "held_out/avc" in row] == [2, 4, again.step]
+
+
+def test_a_full_disk_is_one_line_and_costs_no_step(
+    small_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(tiny_run(small_root, tmp_path, log_every_steps=1), ALONE)
+    written = MetricsLog.write
+
+    def write(log: MetricsLog, step: int, values: dict[str, float]) -> None:
+        if step == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(log, step, values)
+
+    monkeypatch.setattr(MetricsLog, "write", write)
+    with pytest.raises(UserError, match="No space left on device; make room and run it again"):
+        trainer.train()
+    assert Trainer(trainer.config, ALONE).step == 2
 
 
 def _train_command(config: RunConfig, path: Path, *overrides: str) -> list[str]:
