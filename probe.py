@@ -23,7 +23,7 @@ def main() -> None:
     fork_server()  # the decode processes' imports run beside those that follow
     from replai.core.config import load_config
     from replai.evaluation.config import ProbeConfig
-    from replai.evaluation.probe import probe_features, read_features
+    from replai.evaluation.probe import probe_features, read_features, write_config
     from replai.report.probe import print_table, write_probe
     from replai.stream.loader import Share
     from replai.training.ranks import joined_ranks
@@ -36,6 +36,7 @@ def main() -> None:
         for outcomes in probe_features(features, config):  # what is found stays, come what may
             result = {name: outcome.to_fields() for name, outcome in outcomes.items()}
             write_probe(result, config.out)
+            write_config(config)
         print_table(result, config.out)
 
 

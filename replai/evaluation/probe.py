@@ -61,7 +61,7 @@ def read_features(
     """
     torch.set_num_threads(config.cpu_threads)
     if share.rank == 0:  # first of all, so that a folder that cannot be written to costs no time
-        storage.write_bytes(storage.join(config.out, CONFIG_NAME), config_yaml(config).encode())
+        _refuse_unwritable(config)
     splits = _opened_actions(config, share) if config.train_root else ()
     recordings = read_esc50(config.sounds.folder) if config.sounds.folder else []
     if not agree(_facts(splits, recordings)):
@@ -95,6 +95,11 @@ def probe_features(features: ProbeFeatures, config: ProbeConfig) -> Iterator[dic
         yield {**outcomes, **both}
 
 
+def write_config(config: ProbeConfig) -> None:
+    """Writes probe.yaml into `out`, beside the figures that are of this config."""
+    storage.write_bytes(storage.join(config.out, CONFIG_NAME), config_yaml(config).encode())
+
+
 def trained_and_random(config: ProbeConfig) -> dict[str, Encoders]:
     """The checkpoint's encoders, and others of their form as a random draw made them."""
     trained = load_encoders(config.checkpoint, config.encoders)
@@ -117,6 +122,8 @@ def _opened_actions(config: ProbeConfig, share: Share) -> tuple[DatasetIndex, Da
     says = share.rank == 0
     train = _labelled(config.train_root, config.train_annotations, says)
     test = _labelled(config.test_root, config.test_annotations, says)
+    _refuse_unlabelled(train, "train_annotations")
+    _refuse_unlabelled(test, "test_annotations")
     _refuse_shared_videos(train, test)
     refuse_other_classes(train, test)
     over = config.interval.over
@@ -246,6 +253,20 @@ def _refuse_short_sounds(config: SoundsConfig, encoders: Encoders) -> None:
         raise UserError(
             f"sounds.clip_seconds is {config.clip_seconds}: {num_samples} samples, fewer than one "
             f"window of the spectrogram, {log_mel.n_fft}"
+        )
+
+
+def _refuse_unwritable(config: ProbeConfig) -> None:
+    """Writes this config, but over that of an earlier probe: its figures are still there."""
+    url, data = storage.join(config.out, CONFIG_NAME), config_yaml(config).encode()
+    storage.write_bytes(url, storage.read_bytes(url) if storage.exists(url) else data)
+
+
+def _refuse_unlabelled(index: DatasetIndex, setting: str) -> None:
+    if not index.column("num_actions").any():
+        raise UserError(
+            f"{without_secrets(index.root)} has no labelled action; pack it with --annotations, or "
+            f"name a file of actions in its videos by {setting}"
         )
 
 

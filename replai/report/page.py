@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from replai.core import storage
 from replai.core.config import load_config
 from replai.core.errors import UserError, exits_cleanly
 from replai.core.index import DatasetIndex, open_index
+from replai.core.urls import without_secrets
 from replai.models import LogMel, LogMelConfig
-from replai.objectives.moment import AUDIO, VIDEO_AFTER, VIDEO_BEFORE
+from replai.objectives.moment import AUDIO
 from replai.report.plots import moment_strip, training_curves
 from replai.report.probe import protocol_lines
 from replai.report.probe_pictures import (
@@ -38,6 +40,7 @@ from replai.training.examples import Examples, read_examples
 from replai.training.learner import Learner
 from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.trainer import CONFIG_NAME
+from replai.views import VideoView
 
 NUM_MOMENTS = 6
 STYLE = """
@@ -56,7 +59,8 @@ class Inputs:
     """Where the page's facts come from."""
 
     run: Path
-    probe: Path | None
+    probe: str
+    """URL of a probe.json; empty: none."""
     root: str
     """Empty: no moments are shown but those that the run itself kept."""
     epochs: int = 5
@@ -67,10 +71,11 @@ class Inputs:
             raise UserError(f"--epochs is {self.epochs}; it must be at least 1")
 
 
-def write_report(inputs: Inputs, output: Path) -> None:
-    """Writes the page to `output`; the run may still go on. Raises UserError for a missing file."""
-    needed = [inputs.run / METRICS_NAME, inputs.run / CONFIG_NAME]
-    for path in [*needed, inputs.probe] if inputs.probe else needed:
+def write_report(inputs: Inputs, output: str) -> None:
+    """Writes the page to the URL `output`; the run may still go on. Raises UserError for a missing
+    file.
+    """
+    for path in (inputs.run / METRICS_NAME, inputs.run / CONFIG_NAME):
         if not path.is_file():
             raise UserError(f"no such file: {path}; has the run made a first step?")
     config = load_config(RunConfig, inputs.run / CONFIG_NAME)
@@ -93,15 +98,18 @@ def write_report(inputs: Inputs, output: Path) -> None:
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>RepLAI run</title>"
         f"<style>{STYLE}</style><h1>RepLAI run</h1>{''.join(sections)}</html>\n"
     )
-    storage.write_bytes(str(output), page.encode())
+    storage.write_bytes(output, page.encode())
 
 
-def _read_probe(path: Path) -> Result:
+def _read_probe(url: str) -> Result:
+    data = storage.read_bytes(url)
     try:
-        result: Result = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{path} is no probe.json") from None
-    return result
+        result: Result = json.loads(data)
+        if figure_names(result):
+            return result
+    except (ValueError, AttributeError, TypeError):
+        pass
+    raise UserError(f"{without_secrets(url)} is no probe.json")
 
 
 def _section(title: str, body: str) -> str:
@@ -114,13 +122,12 @@ def _image(data: bytes, alternative: str) -> str:
 
 
 def _moments(config: RunConfig, index: DatasetIndex) -> str:
-    """Strips of a few moments as the stream gives them: clip before, sound, clip after."""
-    shown = replace(config.objective, name="replai")
-    objective = Learner(config.encoders, shown, config.seed).objective
+    """Strips of a few moments as the stream gives them to the run: its clips, the sound."""
+    objective = Learner(config.encoders, config.objective, config.seed).objective
     stream = AVStream(
         index,
         objective.views,
-        sampling=config.data.sampling,
+        sampling=replace(config.data.sampling, per_visit=1),
         crop=config.data.crop,
         batch_size=NUM_MOMENTS,
         augment=False,
@@ -128,23 +135,29 @@ def _moments(config: RunConfig, index: DatasetIndex) -> str:
     )
     batch = next(iter(stream))
     rows = batch.valid.nonzero().flatten().tolist()[:NUM_MOMENTS]
-    delta, at = config.objective.delta_seconds, config.data.sampling.at.value
+    clips = " and ".join(
+        f"from {view.start_seconds:+.3g} to {view.start_seconds + view.duration_seconds:+.3g} s"
+        for view in objective.views
+        if isinstance(view, VideoView)
+    )
     note = (
         "<p class='note'>Each row is one time t, sampled as in the run "
-        f"(<code>data.sampling.at={at}</code>): frames of the clip that ends {delta:g} s before t, "
-        "the log-mel spectrogram of the sound around t (white line), frames of the clip that "
-        f"starts {delta:g} s after t.</p>"
+        f"(<code>data.sampling.at={config.data.sampling.at.value}</code>): frames {clips} of it, "
+        "and the log-mel spectrogram of the sound around it (white line).</p>"
     )
     return note + "".join(_strip(batch, row, config.encoders.log_mel) for row in rows)
 
 
 def _strip(batch: AVBatch, row: int, log_mel: LogMelConfig) -> str:
-    before, after = (
-        batch.views[name][row].permute(1, 2, 3, 0).numpy() for name in (VIDEO_BEFORE, VIDEO_AFTER)
-    )
-    spectrogram = LogMel(log_mel)(batch.views[AUDIO][row : row + 1])[0, 0].numpy()
+    views = {name: view[row] for name, view in batch.views.items()}
+    clips = {
+        name.removeprefix("video_"): view.permute(1, 2, 3, 0).numpy()
+        for name, view in views.items()
+        if view.dtype == torch.uint8
+    }
+    spectrogram = LogMel(log_mel)(views[AUDIO][None])[0, 0].numpy()
     title = f"{batch.video_ids[row]}, t = {float(batch.seconds[row]):.2f} s"
-    picture = moment_strip(before, after, np.asarray(spectrogram, np.float32), title)
+    picture = moment_strip(clips, np.asarray(spectrogram, np.float32), title)
     return _image(picture, f"moment of interaction in {title}")
 
 
@@ -227,16 +240,16 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Write the report page of a run.")
     parser.add_argument("--run", type=Path, required=True, help="folder of a run of train.py")
-    parser.add_argument("--probe", type=Path, help="probe.json of probe.py")
+    parser.add_argument("--probe", default="", help="probe.json of probe.py, or its URL")
     parser.add_argument("--data", default="", help="dataset root to show moments of")
     parser.add_argument(
         "--epochs", type=int, default=Inputs.epochs, help="most validations that are drawn"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("-o", "--output", required=True, help="file or URL of the page")
     arguments = parser.parse_args()
     inputs = Inputs(arguments.run, arguments.probe, arguments.data, arguments.epochs)
     write_report(inputs, arguments.output)
-    print(f"written: {arguments.output}")
+    print(f"written: {without_secrets(arguments.output)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -68,24 +68,25 @@ def _curve(axes: Axes, rows: Sequence[dict[str, float]], name: str) -> None:
 
 @PLAIN_TEXT
 def moment_strip(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], log_mel: NDArray[np.float32], title: str
+    clips: Mapping[str, NDArray[np.uint8]], log_mel: NDArray[np.float32], title: str
 ) -> bytes:
-    """One moment: frames before, the sound's log-mel spectrogram, frames after.
+    """One moment: frames of the first of its clips, the sound's log-mel spectrogram, and frames of
+    the second, if there is one.
 
-    `before`, `after` uint8 [T, H, W, 3]; `log_mel` float32 [bands, frames] of the window centred
-    on the moment.
+    `clips` by what to call them, uint8 [T, H, W, 3]; `log_mel` float32 [bands, frames] of the
+    window centred on the moment.
     """
-    figure = Figure(figsize=(13, 2.1))
-    axes = figure.subplots(1, 9, width_ratios=[1, 1, 1, 1, 2.2, 1, 1, 1, 1])
-    for panel, frame in zip(axes[:4], _four(before), strict=True):
-        panel.imshow(frame)
-    for panel, frame in zip(axes[5:], _four(after), strict=True):
-        panel.imshow(frame)
+    names = list(clips)
+    figure = Figure(figsize=(13 if names[1:] else 7.5, 2.1))
+    widths = [1.0, 1, 1, 1, 2.2] + [1.0, 1, 1, 1] * len(names[1:])
+    axes = figure.subplots(1, len(widths), width_ratios=widths)
+    for name, first in zip(names, (0, 5), strict=False):
+        axes[first].set_title(name, fontsize=9, loc="left")
+        for panel, frame in zip(axes[first : first + 4], _four(clips[name]), strict=True):
+            panel.imshow(frame)
     axes[4].imshow(log_mel, origin="lower", aspect="auto", cmap="magma")
     axes[4].axvline(log_mel.shape[1] / 2, color="white", linewidth=1)
-    axes[0].set_title("before", fontsize=9, loc="left")
     axes[4].set_title(title, fontsize=9)
-    axes[5].set_title("after", fontsize=9, loc="left")
     for panel in axes:
         panel.set_xticks([])
         panel.set_yticks([])

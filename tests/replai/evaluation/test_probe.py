@@ -71,6 +71,18 @@ def config(train: Path, test: Path, out: Path, checkpoint: str = "none.pt") -> P
     )
 
 
+def _change_column(root: Path, name: str, value: str | int) -> None:
+    """Gives all rows of the index `value`."""
+    table = pq.read_table(root / "index.parquet")
+    column = pa.array([value] * table.num_rows, table.schema.field(name).type)
+    table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table, root / "index.parquet")
+    listing = root / "shards.json"
+    fields = json.loads(listing.read_text())
+    fields["replai"]["dataset_hash"] = dataset_hash(table)
+    listing.write_text(json.dumps(fields))
+
+
 def test_a_probe_on_its_own_training_videos_is_refused(small_root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="videos are in both"):
         run_probe(config(small_root, small_root, tmp_path), CPU)
@@ -80,6 +92,19 @@ def test_an_out_that_cannot_be_written_to_is_refused_at_once(tmp_path: Path) -> 
     (tmp_path / "out").touch()
     with pytest.raises(UserError, match=f"{tmp_path}/out/probe.yaml"):
         run_probe(config(Path("/no/such"), Path("/no/such"), tmp_path / "out"), CPU)
+
+
+def test_a_split_without_a_label_is_refused_before_anything_is_read(
+    small_root: Path, other_root: Path, tmp_path: Path
+) -> None:
+    """A checkpoint that is none would be told next. What an earlier probe has left stays."""
+    (tmp_path / "probe.yaml").write_text("of an earlier probe")
+    shutil.copytree(other_root, tmp_path / "root")
+    _change_column(tmp_path / "root", "num_actions", 0)
+    wanted = config(small_root, tmp_path / "root", tmp_path)
+    with pytest.raises(UserError, match=r"root has no labelled action; .* by test_annotations"):
+        run_probe(wanted, CPU)
+    assert (tmp_path / "probe.yaml").read_text() == "of an earlier probe"
 
 
 def test_a_probe_on_other_class_ids_is_refused(
@@ -168,15 +193,7 @@ def test_intervals_over_what_videos_do_not_name_are_refused_before_anything_is_r
 ) -> None:
     """A checkpoint that is none would be told next."""
     shutil.copytree(other_root, tmp_path / "root")
-    path = tmp_path / "root" / "index.parquet"
-    table = pq.read_table(path)
-    ids = pa.array(["kitchen"] * table.num_rows)
-    table = table.set_column(table.column_names.index("video_id"), "video_id", ids)
-    pq.write_table(table, path)
-    listing = tmp_path / "root" / "shards.json"
-    fields = json.loads(listing.read_text())
-    fields["replai"]["dataset_hash"] = dataset_hash(table)
-    listing.write_text(json.dumps(fields))
+    _change_column(tmp_path / "root", "video_id", "kitchen")
     wanted = config(small_root, tmp_path / "root", tmp_path)
     wanted = replace(wanted, interval=IntervalConfig(over=Over.participant))
     with pytest.raises(UserError, match=r"'kitchen' names no participant .*interval.over=video"):

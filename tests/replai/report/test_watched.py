@@ -11,6 +11,7 @@ import torch
 
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
+from replai.objectives import ObjectiveConfig
 from replai.report.page import Inputs, write_report
 from replai.report.watched import (
     BACKWARD,
@@ -58,7 +59,7 @@ def test_a_run_keeps_its_moments_and_a_row_for_each_validation(
         assert all(0 < value < 1 for value in [*row[FORWARD], *row[BACKWARD]])
         assert np.shape(row[SIMILAR]) == (4, 4)
     page = tmp_path / "page.html"
-    write_report(Inputs(tmp_path, None, ""), page)
+    write_report(Inputs(tmp_path, "", ""), str(page))
     text = page.read_text()
     assert text.count("<details") == 2 and text.count("<details open") == 1
     assert "after epoch 2" in text
@@ -96,17 +97,33 @@ def test_sounds_of_other_ranks_are_left_out(tmp_path: Path) -> None:
 def test_nothing_is_there_before_the_first_validation(tmp_path: Path) -> None:
     assert read_examples(tmp_path) is None
     with pytest.raises(UserError, match="no such file"):
-        write_report(Inputs(tmp_path, None, ""), tmp_path / "page.html")
+        write_report(Inputs(tmp_path, "", ""), f"{tmp_path}/page.html")
+
+
+@pytest.mark.parametrize(("name", "says"), [("replai", "+0.6 s"), ("avid", "-0.6 to +0.6 s")])
+def test_moments_are_those_that_the_objective_sees(
+    small_root: Path, tmp_path: Path, name: str, says: str
+) -> None:
+    """A clip of AVID's may be longer than two of RepLAI's, before and after, would fit."""
+    objective = ObjectiveConfig(name=name, clip_seconds=1.2 if name == "avid" else 0.5)
+    config = replace(tiny_run(small_root, tmp_path), objective=objective)
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    (tmp_path / "metrics.jsonl").touch()
+    write_report(Inputs(tmp_path, "", str(small_root)), f"{tmp_path}/page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("<img alt='moment of interaction") == 6 and says in text
 
 
 def test_what_the_page_cannot_read_or_write_is_one_line(tmp_path: Path) -> None:
     config = tiny_run(Path("root"), tmp_path)
     (tmp_path / "config.yaml").write_text(config_yaml(config))
     (tmp_path / "metrics.jsonl").touch()
-    with pytest.raises(UserError, match=r"config\.yaml is no probe\.json"):
-        write_report(Inputs(tmp_path, tmp_path / "config.yaml", ""), tmp_path / "page.html")
+    for text in ("a: b", "[1]", "{}", '{"a": 1}', '{"trained": {}}'):
+        (tmp_path / "probe").write_text(text)
+        with pytest.raises(UserError, match=r"/probe is no probe\.json"):
+            write_report(Inputs(tmp_path, f"{tmp_path}/probe", ""), f"{tmp_path}/page.html")
     with pytest.raises(UserError, match=r"metrics\.jsonl/page\.html"):
-        write_report(Inputs(tmp_path, None, ""), tmp_path / "metrics.jsonl" / "page.html")
+        write_report(Inputs(tmp_path, "", ""), f"{tmp_path}/metrics.jsonl/page.html")
 
 
 def test_the_nearest_come_first_and_ties_keep_their_order() -> None:
