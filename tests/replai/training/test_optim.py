@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -64,7 +66,16 @@ def test_fused_is_what_the_run_says_that_goes_on(algorithm: Algorithm) -> None:
     assert [group["fused"] for group in after.param_groups] == [None, None]
 
 
-@pytest.mark.parametrize("bad", [{"learning_rate": 0}, {"momentum": 1.5}, {"clip_norm": -1}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"learning_rate": 0},
+        {"learning_rate": math.inf},
+        {"weight_decay": math.nan},
+        {"momentum": 1.5},
+        {"clip_norm": -1},
+    ],
+)
 def test_nonsense_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         OptimConfig(**bad)  # type: ignore[arg-type]
