@@ -53,7 +53,8 @@ def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
     A frame may be on screen for long, and sound may pause, but not both: Matroska and MPEG files
     are read on behind what is damaged, as if it had not been there, and the header of one that is
     cut off may tell of the rest. But only MP4 tells for how long a frame is shown: elsewhere the
-    next one may be late where there is no sound anyhow; a hole takes both at the same time.
+    next one may be late where there is no sound anyhow; a hole takes both at the same time. Of a
+    video without sound only what comes before its first keyframe is known to be one.
     """
     if _is_shown_throughout(media, packets, span):
         return
@@ -62,8 +63,11 @@ def refuse_holes(media: Media, packets: Packets, span: Span) -> None:
     guesses, read_to, reached = not media.stores_dts, all_times[-1][0], -math.inf
     for start, stop in all_times:
         first, end = max(reached, span.start_seconds), min(start, span.stop_seconds)
-        is_empty = end - first > _LONGEST_HOLE_SECONDS and media.audio is not None
-        if is_empty and not (guesses and _is_silent_around(reached, start, heard, read_to)):
+        is_long, is_unseen = end - first > _LONGEST_HOLE_SECONDS, reached == -math.inf
+        is_silent = media.audio is None or (
+            guesses and _is_silent_around(reached, start, heard, read_to)
+        )
+        if is_long and (not is_silent or (is_unseen and media.audio is None)):
             raise SampleError(f"damaged: it holds nothing from {first:.2f} to {start:.2f} s")
         reached = max(reached, stop)
     is_begun = reached > span.start_seconds  # else the file may be cut off before it

@@ -94,11 +94,31 @@ def probe_source(source: Source) -> Probed:
         facts = facts_of(source)
         if facts.video is None:
             raise SampleError("no video stream")
-        return Probed(source, facts)
     except SampleError as error:
         if source.named:
             raise UserError(f"{source.url} is no video: {error}") from None
         return Probed(source, None, str(error))
+    problem = _untimed(facts)
+    if problem and source.named:
+        raise UserError(f"{source.url}: {problem}")
+    return Probed(source, None if problem else facts, problem)
+
+
+def _untimed(facts: MediaFacts) -> str:
+    """What is wrong with H.264 and HEVC in a container that cannot time them; empty for all else.
+
+    AVI stores no presentation times, which FFmpeg does not find out for these codecs; in ASF it
+    loses a packet at each seek. What comes of both is frames in a wrong order, or broken ones.
+    """
+    assert facts.video is not None
+    if facts.video.codec not in ("h264", "hevc"):
+        return ""
+    if facts.container != "asf" and not (facts.container == "avi" and facts.reorders):
+        return ""
+    return (
+        f"{facts.video.codec} in {facts.container} has no times that can be relied on; encode it "
+        "anew, as MP4 or Matroska"
+    )
 
 
 def make_plan(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 
@@ -45,7 +46,10 @@ def read_span(media: Media, span: Span) -> Packets:
             media.container.seek(_EARLIEST, backward=False)
         else:
             target = media.pts_at(span.start_seconds - back, media.video)
-            media.container.seek(target, stream=media.video)
+            try:
+                media.container.seek(target, stream=media.video)
+            except FFmpegError:  # as an MP4's before its first keyframe
+                continue
         found = _read_on(media, span, 0.0 if from_the_start else settling)
         if from_the_start or (
             _video_reaches_back(media, found, span)
@@ -96,7 +100,7 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     streams: list[Stream] = [s for s in (media.video, media.audio) if s is not None]
     stops = {s.index: media.pts_at(stop_seconds, s) for s in streams}
     ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
-    unfinished, is_counted = set(stops), is_avi(media)
+    unfinished, is_counted, has_begun = set(stops), is_avi(media), False
     packets = media.demux(*streams)
     if not media.is_timed_after_a_seek:
         packets = _without_strays(packets, ends)
@@ -106,7 +110,9 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
             time_by_index(media, packet)
         time = packet.dts if packet.dts is not None else packet.pts
         if time is None:
+            _refuse_untimed(media, packet, has_begun)
             continue
+        has_begun |= packet.stream is media.video
         index = packet.stream_index
         if index in unfinished:
             yield packet
@@ -116,6 +122,18 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
             return
+
+
+def _refuse_untimed(media: Media, packet: Packet[Stream], has_begun: bool) -> None:
+    """Raises SampleError if `packet` is a picture of H.264 or HEVC that later ones are made from.
+
+    An MPEG program stream times the first of several small ones only, which FFmpeg makes up for
+    with older codecs alone.
+    """
+    if packet.stream is not media.video or not packet.size or not has_begun:
+        return
+    if packet.stream.codec_context.name in ("h264", "hevc"):
+        raise SampleError("some of its pictures have no time; convert it to MP4 or Matroska")
 
 
 def _without_strays(

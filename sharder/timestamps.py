@@ -79,7 +79,7 @@ def _is_parquet(url: str) -> bool:
 
 def _csv_rows(url: str) -> list[tuple[str, Moment]]:
     table = open_table(url)
-    table.require([name for name in SCHEMA.names if name != "prominence" or name in table.columns])
+    table.require([name for name in SCHEMA.names if name != "prominence"], optional=["prominence"])
     return table.read(_csv_row)
 
 

@@ -95,7 +95,7 @@ def _from_dotlist(overrides: Sequence[str], types: dict[str, Any]) -> DictConfig
         key, _, text = override.partition("=")
         one = OmegaConf.from_dotlist([override])
         value = _flatten(cast(dict[str, Any], OmegaConf.to_container(one)))[key]
-        if types[key] is str and _is_number(value):
+        if types[key] is str and (_is_number(value) or _is_cut(value, text)):
             value = text
         elif isinstance(value, dict):
             _refuse_numbers_for_text({key: value}, types, "the command line")
@@ -107,6 +107,11 @@ def _refuse_numbers_for_text(values: dict[str, Any], types: dict[str, Any], wher
     for key, value in _flatten(values).items():
         if types.get(key) is str and _is_number(value):
             raise UserError(f"{key} in {where} is read as {value!r}, no text; put it in quotes")
+
+
+def _is_cut(value: Any, text: str) -> bool:
+    """Whether YAML has taken the end of `text`, which is in no quotes, for a comment."""
+    return isinstance(value, str) and " #" in text and text[:1] not in ("'", '"')
 
 
 def _is_number(value: Any) -> bool:

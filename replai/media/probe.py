@@ -25,7 +25,8 @@ class MediaFacts:
     frame; of the audio, in a file without video. `audio_start_seconds`: where the audio starts on
     that clock, negative if before the video, None without audio. `container`: FFmpeg's name of
     the format. `missing_seconds`: how much sooner than it states itself a Matroska or WebM file is
-    at its end, with all its streams; 0 for what is whole, or says nothing of it.
+    at its end, with all its streams; 0 for what is whole, or says nothing of it. `reorders`:
+    whether the video's frames may be stored in another order than they are shown in (B-frames).
 
     `video.width` and `video.height` are those of the frames as displayed and as `read_views` crops
     them: a phone's video is turned upright. The shape of its pixels is not applied.
@@ -37,6 +38,7 @@ class MediaFacts:
     audio_start_seconds: float | None
     container: str
     missing_seconds: float = 0.0
+    reorders: bool = False
 
 
 def probe(file: MediaFile) -> MediaFacts:
@@ -60,6 +62,7 @@ def probe(file: MediaFile) -> MediaFacts:
             audio_start_seconds=_audio_start_seconds(media),
             container=media.container.format.name,
             missing_seconds=_missing_seconds(media, stream, duration_seconds),
+            reorders=media.video is not None and media.video.codec_context.has_b_frames,
         )
 
 

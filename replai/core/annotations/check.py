@@ -142,4 +142,6 @@ def _overlaps(placed: Sequence[Placed]) -> Iterator[Finding]:
 
 
 def _length(video: Span) -> str:
+    if math.isinf(video.stop_seconds):  # its length is not known yet
+        return "it begins before its video"
     return f"the video lasts {video.stop_seconds:.2f} s"

@@ -8,6 +8,7 @@ from replai.core.record import Action
 from replai.core.video_ids import normal_id
 
 COLUMNS = ("video_id", "start_seconds", "stop_seconds", "verb", "noun")
+CLASS_COLUMNS = ("verb_class", "noun_class")
 
 
 def read_plain(table: Table) -> Annotations:
@@ -15,7 +16,7 @@ def read_plain(table: Table) -> Annotations:
 
     Raises UserError that names file and line for a missing column or a value that is none.
     """
-    table.require(COLUMNS)
+    table.require(COLUMNS, optional=CLASS_COLUMNS)
     source = file_name(table.url)
     labels = tuple(table.read(lambda row: _label(row, source)))
     actions = [label.action for label in labels]
@@ -48,4 +49,7 @@ def _label(row: Row, source: str) -> Label:
 
 
 def _class(row: Row, column: str) -> int:
-    return row.whole(column) if row.fields.get(column) else -1
+    class_id = row.whole(column) if row.fields.get(column) else -1
+    if class_id < -1:
+        raise ValueError(f"{column} is {class_id}; a class is 0 or more, -1 or empty where unknown")
+    return class_id

@@ -93,9 +93,12 @@ class Table:
                 raise UserError(f"{self.url} line {row.line}: {error}") from None
         return found
 
-    def require(self, columns: Sequence[str], hint: str = "") -> None:
-        """Raises UserError that names the `columns` that are not there, and near misses."""
-        twice = next((name for name in columns if self.columns.count(name) > 1), None)
+    def require(self, columns: Sequence[str], hint: str = "", optional: Sequence[str] = ()) -> None:
+        """Raises UserError that names the `columns` that are not there, and near misses, and one of
+        these or the `optional` ones that is there twice.
+        """
+        known = (*columns, *optional)
+        twice = next((name for name in known if self.columns.count(name) > 1), None)
         if twice:
             raise UserError(f"{self.url} line 1: the column {twice!r} stands there twice")
         strange = [column for column in self.columns if column not in columns]

@@ -155,5 +155,7 @@ def test_the_last_override_of_a_key_wins_whatever_is_read_as_a_number(path: Path
         overrides = [f"out={text}" for text in texts]
         assert load_config(Outer, path, overrides).out == texts[-1]
     assert load_config(Outer, path, ["out=runs/${steps}", "steps=4"]).out == "runs/4"
+    for text in ("take #2", "'take #2'"):  # no comment
+        assert load_config(Outer, path, [f"out={text}"]).out == "take #2"
     both = load_config(Outer, path, ["out=x", "optim={learning_rate: 1}", "optim.drop_at=[0.5]"])
     assert both.optim == Inner(learning_rate=1.0, drop_at=(0.5,))

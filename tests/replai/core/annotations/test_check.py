@@ -100,6 +100,8 @@ def test_what_reaches_past_an_end_is_cut(
 def test_without_lengths_no_end_is_known() -> None:
     found = checked(label(1e5, 1e6), seconds=None)
     assert (times(found), found.findings) == ([(1e5, 1e6)], ())
+    (finding,) = checked(label(-1.0, 2.0), seconds=None).findings
+    assert (finding.kind, finding.detail) == (Kind.cut, "it begins before its video")
 
 
 def test_an_unknown_class_is_packed_without_its_id() -> None:

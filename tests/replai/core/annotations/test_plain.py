@@ -70,6 +70,19 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: str, reason: s
         read(path, f"{PLAIN}\na,0,1,open,door\n{row}\na,5,6,open,door\n")
 
 
+def test_a_class_below_what_stands_for_unknown_is_a_bad_row(tmp_path: Path) -> None:
+    path, header = tmp_path / "plain.csv", f"{PLAIN},noun_class"
+    (known,) = read(path, f"{header}\na,0,1,open,door,-1\n").labels
+    assert known.action.noun_class == -1
+    with pytest.raises(UserError, match=rf"{path} line 2: noun_class is -7; .* 0 or more"):
+        read(path, f"{header}\na,0,1,open,door,-7\n")
+
+
+def test_a_class_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the column 'verb_class' stands there twice"):
+        read(tmp_path / "plain.csv", f"{PLAIN},verb_class,verb_class\na,0,1,open,door,1,2\n")
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
