@@ -211,3 +211,18 @@ def test_h264_is_refused_where_it_has_no_times(
     with pytest.raises(UserError, match=f"one: h264 in {container} has no times .* encode it anew"):
         probe_source(named)
     assert probe_source(found).problem.startswith("h264 in")
+
+
+@pytest.mark.parametrize("profile", [COPY, SMALL])
+def test_what_a_mute_video_has_before_its_first_keyframe_is_missing(profile: Profile) -> None:
+    """FFmpeg refuses to seek to before it."""
+    recipe = replace(BASE, container="mp4", codec="libx264", audio_codec=None, gop=20)
+    cut = io.BytesIO()
+    with av.open(io.BytesIO(whole(recipe))) as source, av.open(cut, "w", "mp4") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(source.streams.video[0]))[1:-1]:
+            packet.stream = stream
+            sink.mux(packet)
+    for start, said in ((0.0, "nothing from 0.00 to 1.90 s"), (1.0, "from 1.00 to 1.90 s")):
+        assert said in refusal(cut.getvalue(), Span(start, 3.0), profile)
+    assert refusal(cut.getvalue(), Span(1.9, 3.0), profile) == ""
