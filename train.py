@@ -26,7 +26,8 @@ def main() -> None:
     from replai.training.trainer import Trainer
 
     config = load_config(RunConfig, arguments.config, arguments.overrides)
-    with joined_ranks(config.rank_timeout_seconds) as ranks, claimed(config.folder, ranks):
+    timeout = config.rank_timeout_seconds
+    with joined_ranks(timeout) as ranks, claimed(config.folder, ranks, timeout):
         Trainer(config, ranks).train()
 
 

@@ -39,6 +39,16 @@ class Match:
     """In the other alone."""
 
 
+@dataclass(frozen=True)
+class Weights:
+    """What a checkpoint file gives a model."""
+
+    tensors: dict[str, Tensor]
+    """Under the names that the file gives them."""
+    log_mel: dict[str, Any]
+    """Settings of the spectrogram that its audio encoder knows; empty where it does not say."""
+
+
 def match_tensors(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> Match:
     """Compares names and shapes."""
     both = [key for key in ours if key in theirs]
@@ -93,14 +103,15 @@ def own_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
     return {f"{part}.{key}": value for part, items in parts for key, value in items}
 
 
-def read_tensors(url: str, layout: str) -> dict[str, Tensor]:
-    """All tensors that may be weights in the file at `url`, under the names that it gives them.
+def read_weights(url: str, layout: str) -> Weights:
+    """All that may be weights in the file at `url`.
 
     Raises UserError if it is of another layout than `layout`: "checkpoint", "avid" or "replai".
     """
     if layout == "checkpoint":
-        tensors = own_tensors(load_checkpoint(url))
-        return {key: value for key, value in tensors.items() if not key.startswith(CONSTANTS)}
+        own = load_checkpoint(url)
+        tensors = {k: v for k, v in own_tensors(own).items() if not k.startswith(CONSTANTS)}
+        return Weights(tensors, own["config"]["encoders"].get("log_mel", {}))
     state = load_foreign(url)
     tensors = _model_tensors(state)
     found = "checkpoint" if state.get("format") == FORMAT else _layout_of(tensors)
@@ -108,7 +119,7 @@ def read_tensors(url: str, layout: str) -> dict[str, Tensor]:
         expected = " and ".join(f"{prefix}.*" for prefix in RELEASED[layout])
         remedy = f"it is one for init.{found}" if found else "give a checkpoint as released"
         raise UserError(f"init.{layout}={url} has no {expected} in its `model`; {remedy}")
-    return tensors
+    return Weights(tensors, {})
 
 
 def renamed(key: str, names: Mapping[str, str]) -> str:

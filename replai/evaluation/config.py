@@ -218,6 +218,8 @@ class ProbeConfig(ClipsConfig, ScoringConfig):
                 f"cpu_threads {self.cpu_threads} must be at least 1, rank_timeout_seconds "
                 f"{self.rank_timeout_seconds} positive, seed {self.seed} not negative"
             )
+        if not self.out:
+            raise ValueError("out is empty; it must be a folder, or the URL of one")
         if not self.classifiers or len(set(self.classifiers)) < len(self.classifiers):
             raise ValueError("classifiers: give each of sgd, logistic and svm at most once")
         if bool(self.train_root) != bool(self.test_root):

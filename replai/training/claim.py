@@ -23,11 +23,12 @@ _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @contextmanager
-def claimed(folder: Path, ranks: Ranks) -> Iterator[None]:
+def claimed(folder: Path, ranks: Ranks, timeout_seconds: float) -> Iterator[None]:
     """Holds `folder` for the ranks of this run, however it ends; all begin once the first has it.
 
     Where nothing else was written, the folder goes with the claim. Raises UserError if another run
-    holds it for longer than `WAIT_SECONDS`.
+    holds it for longer than `WAIT_SECONDS`, or half of the `timeout_seconds` after which the other
+    ranks give up.
     """
     if not ranks.is_first:
         ranks.agree(LOCK_NAME)
@@ -35,7 +36,7 @@ def claimed(folder: Path, ranks: Ranks) -> Iterator[None]:
         return
     with ExitStack() as stack:
         with storage.naming_store_errors(str(folder)):
-            file = _held(folder)
+            file = _held(folder, min(WAIT_SECONDS, timeout_seconds / 2))
         if file is not None:
             stack.enter_context(file)
             stack.callback(_leave, file, folder)
@@ -50,9 +51,9 @@ def _leave(file: FileIO, folder: Path) -> None:
             folder.rmdir()
 
 
-def _held(folder: Path) -> FileIO | None:
+def _held(folder: Path, wait_seconds: float) -> FileIO | None:
     """The lock file, held; None where the file system knows no locks."""
-    path, give_up_at, has_said = folder / LOCK_NAME, time.monotonic() + WAIT_SECONDS, False
+    path, give_up_at, has_said = folder / LOCK_NAME, time.monotonic() + wait_seconds, False
     while True:
         try:
             return hold(path)
@@ -70,4 +71,4 @@ def _held(folder: Path) -> FileIO | None:
         if not has_said:
             print(f"waiting for another run ({other}) to leave {folder}", flush=True)
         has_said = True
-        time.sleep(min(1.0, WAIT_SECONDS))
+        time.sleep(min(1.0, wait_seconds))

@@ -89,6 +89,8 @@ class RunConfig:
             raise ValueError(
                 f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"
             )
+        if not self.out:
+            raise ValueError("out is empty; it must be the run's folder")
         if "://" in self.out or "::" in self.out or self.out.startswith("pipe:"):
             raise ValueError(f"out is {self.out}; a run's folder is a path, not a URL")
         if self.seed < 0:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from replai.core import storage
+from replai.core.errors import UserError
 from replai.models import Encoders
 from replai.stream.collate import AVBatch
 
@@ -27,6 +30,8 @@ NUM_MOMENTS = 16
 NUM_FRAMES = 3
 """Kept of each clip."""
 DIGITS = 4
+_DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What is raised over bytes that were not written so."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,8 @@ def write_moments(directory: Path, batch: AVBatch, encoders: Encoders) -> None:
         log_mel = encoders.log_mel(waveform[:NUM_MOMENTS].to(device)).cpu()
     times = zip(batch.video_ids, batch.seconds.tolist(), strict=True)
     titles = [f"{name}, {time:.2f} s" for name, time in times][:NUM_MOMENTS]
-    earlier = read_examples(directory)
-    if earlier and earlier.titles != titles:
-        (directory / ROWS_NAME).unlink()
+    if _titles(directory) != titles:
+        (directory / ROWS_NAME).unlink(missing_ok=True)
     arrays: dict[str, Any] = {
         "sounds": log_mel[:, 0].numpy().astype(np.float16),
         "titles": np.array(titles),
@@ -84,14 +88,32 @@ def write_row(directory: Path, step: int, epoch: int, moments: dict[str, Tensor]
 
 
 def read_examples(directory: Path) -> Examples | None:
-    """What a run has written so far; None where it has validated nothing."""
-    rows = _read_rows(directory / ROWS_NAME)
-    if not rows or not (directory / MOMENTS_NAME).exists():
-        return None
-    with np.load(directory / MOMENTS_NAME, allow_pickle=False) as arrays:
-        clips = {name.removeprefix("clip/"): arrays[name] for name in arrays if "clip/" in name}
-        sounds, titles = arrays["sounds"].astype(np.float32), arrays["titles"].tolist()
+    """What a run has written so far; None where it has validated nothing. Raises UserError for
+    damaged files.
+    """
+    path = directory / MOMENTS_NAME
+    try:
+        rows = _read_rows(directory / ROWS_NAME)
+        if not rows or not path.exists():
+            return None
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            clips = {name.removeprefix("clip/"): arrays[name] for name in arrays if "clip/" in name}
+            sounds, titles = arrays["sounds"].astype(np.float32), arrays["titles"].tolist()
+    except _DAMAGED as error:
+        raise UserError(
+            f"{path} or {ROWS_NAME} beside it is damaged; remove both: the run's next look at "
+            "held-out data writes them anew"
+        ) from error
     return Examples(clips=clips, sounds=sounds, titles=titles, rows=rows)
+
+
+def _titles(directory: Path) -> list[str]:
+    """Of the moments that the rows are of; none where that cannot be told."""
+    try:
+        examples = read_examples(directory)
+    except UserError:
+        return []
+    return examples.titles if examples else []
 
 
 def _frames(view: Tensor) -> NDArray[np.uint8]:

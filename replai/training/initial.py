@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 
 import torch
@@ -17,7 +17,7 @@ from replai.weights import (
     RELEASED,
     Match,
     match_tensors,
-    read_tensors,
+    read_weights,
     refuse_other_encoders,
     renamed,
 )
@@ -50,18 +50,21 @@ def initialise(learner: Learner, config: InitConfig) -> str:
 
     The encoders are taken whole or not at all: UserError names the tensors that differ. Heads that
     the file has not, or in another size, stay as they were drawn. Of an objective only parameters
-    are taken: what it remembers belongs to the items of another dataset. Empty for no weights.
+    are taken: what it remembers belongs to the items of another dataset. A file whose spectrogram
+    has other settings is taken, and the lines say so. Empty for no weights.
     """
     if not config.layout:
         return ""
     url = getattr(config, config.layout)
     ours, names = _wanted(learner), _names(learner, config.layout)
-    theirs = {renamed(key, names): value for key, value in read_tensors(url, config.layout).items()}
+    weights = read_weights(url, config.layout)
+    theirs = {renamed(key, names): value for key, value in weights.tensors.items()}
     match = match_tensors(ours, theirs)
     refuse_other_encoders(match, ours, theirs, url)
     for key in match.loaded:
         ours[key].copy_(theirs[key])
-    return _report(match, names, f"init.{config.layout}", url)
+    heard = _differing(asdict(learner.encoders.config.log_mel), weights.log_mel)
+    return _report(match, names, f"init.{config.layout}", url, heard)
 
 
 def _wanted(learner: Learner) -> dict[str, Tensor]:
@@ -83,7 +86,15 @@ def _names(learner: Learner, layout: str) -> dict[str, str]:
     return {**encoders, **{released: f"objective.{own}" for own, released in heads}}
 
 
-def _report(match: Match, names: Mapping[str, str], name: str, url: str) -> str:
+def _differing(ours: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
+    """The settings that are not the same in both, in words; those of one alone are left out."""
+    both = [key for key in ours if key in theirs]
+    return [f"{k} {ours[k]} here, {theirs[k]} there" for k in both if ours[k] != theirs[k]]
+
+
+def _report(
+    match: Match, names: Mapping[str, str], name: str, url: str, heard: Sequence[str]
+) -> str:
     counts = {
         f"  {theirs}.* -> {ours}.*": sum(key.startswith(f"{ours}.") for key in match.loaded)
         for theirs, ours in names.items()
@@ -96,6 +107,7 @@ def _report(match: Match, names: Mapping[str, str], name: str, url: str) -> str:
             *(f"  new, of another size in the file: {keys}" for keys in _grouped(match.resized)),
             *(f"  new, not in the file: {keys}" for keys in _grouped(match.absent)),
             *(f"  in the file, not used: {keys}" for keys in _grouped(match.unused)),
+            *(f"  it knows another spectrogram, encoders.log_mel: {one}" for one in heard),
             f"{name}: {len(match.loaded)} tensors loaded, {num_new} new, "
             f"{len(match.unused)} of the file not used",
         ]

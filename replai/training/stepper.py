@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from replai.core.errors import UserError
 from replai.objectives import ObjectiveOutput, Rows
 from replai.training.average import Average
 from replai.training.compute import ComputeConfig, arrange, over_all_ranks, share_statistics
@@ -52,12 +53,13 @@ class Stepper:
     def __call__(self, views: Mapping[str, Tensor], rows: Rows) -> tuple[ObjectiveOutput, Tensor]:
         """One step; the loss and the gradient's norm, scalars on the device.
 
-        views: video uint8 [b, 3, T, H, W], audio float32 [b, 1, samples], on the device.
+        views: video uint8 [b, 3, T, H, W], audio float32 [b, 1, samples], on the device. Raises
+        UserError where BatchNorm would have one number of a channel alone.
         """
         self._model.train()
         rate = learning_rate(self.step, self._num_steps, self._optim)
         set_learning_rate(self.optimizer, rate)
-        with self.autocast():
+        with self.autocast(), _naming_single_numbers():
             output: ObjectiveOutput = self._model(views, rows)
         self.optimizer.zero_grad(set_to_none=True)
         output.total.backward()  # type: ignore[no-untyped-call]
@@ -117,3 +119,18 @@ class Stepper:
             self._average.load(state.get("live", {}))
         load_optimizer(self.optimizer, state["optimizer"])
         self.step = int(state["step"])
+
+
+@contextlib.contextmanager
+def _naming_single_numbers() -> Iterator[None]:
+    """What of a small clip passes the encoders at a time is known there alone."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            "BatchNorm has one number of a channel alone, as one small clip passes the encoders at "
+            "a time; raise batch_size or data.crop.size_pixels, lower compute.micro_batches, or "
+            "set encoders.video.norm=group and encoders.audio.norm=group"
+        ) from error

@@ -337,6 +337,13 @@ def test_ranks_that_open_other_labels_are_refused(
     assert len({*said}) == 2
 
 
+def test_figures_without_a_folder_are_refused(
+    small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    with pytest.raises(ValueError, match="out is empty; it must be a folder"):
+        replace(config(small_root, other_root, tmp_path, checkpoint), out="")
+
+
 def test_sounds_shorter_than_a_spectrogram_are_refused_before_anything_is_read(
     small_root: Path, other_root: Path, tmp_path: Path, checkpoint: str
 ) -> None:

@@ -79,6 +79,24 @@ def test_rows_of_other_moments_are_dropped(small_root: Path, tmp_path: Path) -> 
     assert [len(row[FORWARD]) for row in found.rows] == [2, 2]
 
 
+@pytest.mark.parametrize("name", ["examples.npz", "examples.jsonl"])
+def test_damaged_files_are_told_and_written_anew(
+    small_root: Path, tmp_path: Path, name: str
+) -> None:
+    config = tiny_run(small_root, tmp_path)
+    config = replace(config, data=replace(config.data, validation_root=str(small_root)))
+    trainer = Trainer(config, Ranks(0, 1, torch.device("cpu")))
+    trainer.validate()
+    whole = (tmp_path / name).read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"none of ours"):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(UserError, match=r"examples.npz or examples.jsonl .* is damaged"):
+            read_examples(tmp_path)
+        trainer.validate()
+        found = read_examples(tmp_path)
+        assert found is not None and len(found.rows) == 1
+
+
 def test_a_run_that_goes_back_drops_later_rows(tmp_path: Path) -> None:
     for step in (10, 20, 30, 20):
         write_row(tmp_path, step, step // 10, {FORWARD: torch.full((20,), step / 100)})

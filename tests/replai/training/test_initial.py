@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from replai.checkpoint import load_foreign, save_checkpoint
 from replai.core.errors import UserError
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
+from replai.models.inputs import LogMelConfig
 from replai.objectives import ObjectiveConfig
 from replai.training.initial import InitConfig, initialise
 from replai.training.learner import Learner
@@ -270,7 +271,8 @@ def saved_run(path: Path, objective: ObjectiveConfig) -> Learner:
     learner = Learner(TINY_ENCODERS, objective, seed=5)
     learner.objective.prepare(9, seed=5)
     state = {part: getattr(learner, part).state_dict() for part in ("encoders", "objective")}
-    save_checkpoint(str(path), state)
+    config = {"encoders": asdict(learner.encoders.config)}
+    save_checkpoint(str(path), {**state, "config": config})
     return learner
 
 
@@ -297,6 +299,16 @@ def test_of_our_own_runs_heads_are_taken_and_memories_are_not(tmp_path: Path) ->
     for key, value in first.named_parameters():
         assert second.state_dict()[key].equal(value), key
     assert second.state_dict()["objective.memories.video.vectors"].equal(memories)
+
+
+def test_another_spectrogram_than_the_files_is_told(tmp_path: Path) -> None:
+    saved_run(tmp_path / "run.pt", ObjectiveConfig(**SMALL))  # type: ignore[arg-type]
+    for bands, told in ((80, False), (64, True)):
+        encoders = replace(TINY_ENCODERS, log_mel=LogMelConfig(num_bands=bands))
+        learner = Learner(encoders, ObjectiveConfig(**SMALL), seed=0)  # type: ignore[arg-type]
+        report = initialise(learner, InitConfig(checkpoint=str(tmp_path / "run.pt")))
+        assert ("another spectrogram" in report) == told
+    assert "encoders.log_mel: num_bands 64 here, 80 there" in report
 
 
 def test_a_run_starts_from_them_once(

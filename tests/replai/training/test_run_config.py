@@ -41,8 +41,10 @@ def test_one_dataset_or_several_but_never_both_or_none(tmp_path: Path) -> None:
         load_config(RunConfig, path)
 
 
-def test_a_runs_folder_is_no_url() -> None:
-    """A path of that name would be made here, and the run be lost with the machine."""
+def test_a_runs_folder_is_a_path() -> None:
+    """A folder with a URL's name would be made here, and the run be lost with the machine."""
+    with pytest.raises(UserError, match=r"out is empty; it must be the run's folder"):
+        load_config(RunConfig, CONFIGS / "demo.yaml", ["out=''", "data.root=/data"])
     with pytest.raises(UserError, match=r"out is s3://bucket/run; .* a path, not a URL"):
         load_config(RunConfig, CONFIGS / "demo.yaml", ["out=s3://bucket/run", "data.root=/data"])
 

@@ -22,9 +22,11 @@ from replai.core.errors import UserError
 from replai.core.mixture import WeightedRoot
 from replai.models import AudioEncoderConfig, EncodersConfig, VideoEncoderConfig
 from replai.models.jitter import JitterConfig
+from replai.objectives import ObjectiveConfig
 from replai.stream.loader import StreamConfig
 from replai.stream.quarantine import BadSampleConfig
 from replai.training.claim import claimed
+from replai.training.compute import ComputeConfig
 from replai.training.config import DataConfig, RunConfig
 from replai.training.feed import Feed, Placed, jittered_views
 from replai.training.initial import InitConfig
@@ -189,7 +191,7 @@ def test_two_runs_in_one_folder_are_refused(
     left.write_bytes(b"half a checkpoint")
     monkeypatch.setattr("replai.training.claim.WAIT_SECONDS", 0.1)
     monkeypatch.setattr(sys, "argv", _train_command(config, tmp_path / "config.yaml")[1:])
-    with claimed(tmp_path, ALONE), pytest.raises(SystemExit, match="2"):
+    with claimed(tmp_path, ALONE, 600), pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
     said = capsys.readouterr()
     assert f"waiting for another run (process {os.getpid()} on " in said.out
@@ -203,17 +205,33 @@ def test_two_runs_in_one_folder_are_refused(
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/no/such/folder")
     for folder in (tmp_path / "link", Path("/proc/run")):
-        with pytest.raises(UserError, match=str(folder)), claimed(folder, ALONE):
+        with pytest.raises(UserError, match=str(folder)), claimed(folder, ALONE, 600):
             pass
 
 
 def test_a_run_that_is_about_to_end_is_waited_for(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with claimed(tmp_path, ALONE):
-            waiting = pool.submit(lambda: claimed(tmp_path, ALONE).__enter__())
+        with claimed(tmp_path, ALONE, 600):
+            waiting = pool.submit(lambda: claimed(tmp_path, ALONE, 600).__enter__())
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.2)
         waiting.result(timeout=30)
+
+
+def test_no_run_waits_for_longer_than_its_other_ranks(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, claimed(tmp_path, ALONE, 600):
+        waiting = pool.submit(lambda: claimed(tmp_path, ALONE, timeout_seconds=0.2).__enter__())
+        with pytest.raises(UserError, match="another run"):
+            waiting.result(timeout=30)
+
+
+def test_one_small_clip_at_a_time_is_refused(small_root: Path, tmp_path: Path) -> None:
+    """One frame of one pixel is left of it, over which BatchNorm can tell nothing."""
+    objective = ObjectiveConfig(name="avid", hidden_dim=16, out_dim=8)
+    for one in ({"batch_size": 1}, {"compute": ComputeConfig(micro_batches=2)}):
+        config = tiny_run(small_root, tmp_path, objective=objective, max_steps=1, **one)
+        with pytest.raises(UserError, match=r"raise batch_size or data.crop.size_pixels"):
+            Trainer(config, ALONE).train()
 
 
 def test_jitter_changes_colours_and_nothing_else(small_root: Path, tmp_path: Path) -> None:
