@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from replai.core import storage
 from replai.core.errors import SampleError, UserError
-from replai.media.audio import Lost, sound_blocks
+from replai.media.audio import Lost, NoSoundError, sound_blocks
 from replai.media.container import open_media
 from sharder.detected import (
     LOCK_NAME,
@@ -132,7 +132,12 @@ def _listened_to(source: Source, config: Config) -> Detected:
                 num_samples += len(block)
                 yield block
 
-        moments = detector.moments(detector.curve(blocks()))
+        try:
+            moments = detector.moments(detector.curve(blocks()))
+        except NoSoundError:
+            if media.video is None:
+                raise
+            return Detected(source, 0.0, (), "no sound")
         return Detected(
             source,
             num_samples / detector.sample_rate_hz,

@@ -154,6 +154,10 @@ def _decoded_strictly(media: Media, packets: Sequence[Packet[Stream]]) -> Iterat
     context.flush_buffers()
 
 
+class NoSoundError(SampleError):
+    """An audio stream is declared that holds nothing."""
+
+
 @dataclass
 class Lost:
     """The sound that does not decode, as far as a file has been heard; silence is in its place."""
@@ -188,13 +192,16 @@ def sound_blocks(
     audio ends.
 
     `media` stands at its start. Raises SampleError if there is no audio stream, none of it
-    decodes, or the file is damaged past reading on.
+    decodes, or the file is damaged past reading on; NoSoundError if the stream is empty.
     """
     if media.audio is None:
         raise SampleError("has no audio stream")
     media.only(media.audio)
-    pieces = placed(media, media.audio, _decoded_leniently(media, media.audio, lost or Lost()))
+    lost = lost or Lost()
+    pieces = placed(media, media.audio, _decoded_leniently(media, media.audio, lost))
     first = next(pieces, None)
+    if first is None and not lost.packets:
+        raise NoSoundError("its audio stream holds nothing")
     if first is None:
         raise SampleError("none of its audio decodes")
     rate = first[0]

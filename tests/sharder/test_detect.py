@@ -69,9 +69,12 @@ def test_what_is_left_out_is_counted_and_named(
     (tmp_path / "in" / "mute.mp4").write_bytes(media["no_sound"])
     (tmp_path / "in" / "text [b].mp4").write_text("no video at all")
     (tmp_path / "in" / "empty.mp4").write_bytes(b"")
-    outcome = run("detect", tmp_path / "in", "-o", tmp_path / "m.parquet", "--workers", "1")
+    named = tmp_path / "hollow.mkv"  # that declares sound and has none is no reason to stop
+    named.write_bytes(encoded(Recipe(container="matroska", audio_seconds=0)))
+    outcome = run("detect", tmp_path / "in", named, "-o", tmp_path / "m.parquet", "--workers", "1")
     assert outcome.code == 0
-    assert "skipped 3 sources:" in outcome.lines
+    assert "skipped 4 sources:" in outcome.lines
+    assert f"  {named}: no sound" in outcome.lines
     assert f"  {tmp_path}/in/mute.mp4: no sound" in outcome.lines
     assert any(line.startswith(f"  {tmp_path}/in/text [b].mp4: unrea") for line in outcome.lines)
     assert list(read_moments(str(tmp_path / "m.parquet"))) == ["good"]

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from replai.core.errors import SampleError
-from replai.media.audio import Lost, SoundRequest, audio_blocks, sound_blocks
+from replai.media.audio import Lost, NoSoundError, SoundRequest, audio_blocks, sound_blocks
 from replai.media.container import open_media
 from replai.media.decode import read_views
 from tests.replai.media.synthetic import Recipe, chirp_lag_seconds, encoded
@@ -139,5 +139,7 @@ def test_samples_that_are_not_numbers_become_silence() -> None:
 def test_no_audio_is_an_error() -> None:
     with pytest.raises(SampleError, match="no audio"):
         list(audio_blocks(encoded(Recipe(audio_codec=None))))
+    with pytest.raises(NoSoundError, match="holds nothing"):
+        list(audio_blocks(encoded(Recipe(container="matroska", audio_seconds=0))))
     with pytest.raises(SampleError):
         list(audio_blocks(b"not media"))
