@@ -2,12 +2,13 @@
 
 Freezes the video encoder, trains linear verb and noun heads on one dataset root and tests them on
 another; a random encoder goes the same way beside it. Runs as one process, or as the ranks of
-torchrun, which share the reading and encoding.
+torchrun on one node, which share the reading and encoding.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 
 from replai.core.errors import exits_cleanly
 from replai.stream.worker import fork_server
@@ -26,8 +27,9 @@ def main() -> None:
     from replai.evaluation.probe import probe_features, read_features, write_config
     from replai.report.probe import print_table, write_probe
     from replai.stream.loader import Share
-    from replai.training.ranks import joined_ranks
+    from replai.training.ranks import joined_ranks, refuse_several_nodes
 
+    refuse_several_nodes(os.environ)
     config = load_config(ProbeConfig, arguments.config, arguments.overrides)
     with joined_ranks(config.rank_timeout_seconds) as ranks:
         share = Share(rank=ranks.rank, world_size=ranks.world_size)

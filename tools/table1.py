@@ -193,25 +193,25 @@ def _made(seeds: Sequence[Seed], jobs: int) -> Iterator[tuple[int, int]]:
     needed = [seed for seed in seeds if not seed.has([*PAPERS, *FURTHER])]
     ready: dict[Seed, Future[None]] = {}
     runs: list[Future[None]] = []
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
 
-        def submit(seed: Seed, rows: Sequence[str]) -> None:
-            missing = [row for row in rows if not seed.has([row])]
-            runs.extend(pool.submit(_make, seed, row, ready[seed]) for row in missing)
+    def submit(seed: Seed, rows: Sequence[str]) -> None:
+        missing = [row for row in rows if not seed.has([row])]
+        runs.extend(pool.submit(_make, seed, row, ready[seed]) for row in missing)
 
-        for number, seed in enumerate(needed):
-            for one in needed[number : number + 2]:  # the next one's worlds beside this one's rows
-                if one not in ready:
-                    ready[one] = pool.submit(one.prepare)
-            submit(seed, PAPERS)
-        for seed in needed:
-            submit(seed, FURTHER)
-        try:
-            for made, run in enumerate(as_completed(runs), start=1):
-                run.result()
-                yield made, len(runs) - made
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    for number, seed in enumerate(needed):
+        for one in needed[number : number + 2]:  # the next one's worlds beside this one's rows
+            if one not in ready:
+                ready[one] = pool.submit(one.prepare)
+        submit(seed, PAPERS)
+    for seed in needed:
+        submit(seed, FURTHER)
+    try:
+        for made, run in enumerate(as_completed(runs), start=1):
+            run.result()
+            yield made, len(runs) - made
+    finally:  # what failed is told at once; the process ends with the run beside it
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _make(seed: Seed, row: str, ready: Future[None]) -> None:

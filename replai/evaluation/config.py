@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from replai.core.seeding import check_seed
 from replai.models import EncodersConfig
 from replai.stream.crops import CropConfig
 from replai.stream.loader import StreamConfig
@@ -213,11 +214,13 @@ class ProbeConfig(ClipsConfig, ScoringConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cpu_threads < 1 or not self.rank_timeout_seconds > 0 or self.seed < 0:
+        if self.cpu_threads < 1:
+            raise ValueError(f"cpu_threads is {self.cpu_threads}; it must be at least 1")
+        if not 0 < self.rank_timeout_seconds <= 1e7:
             raise ValueError(
-                f"cpu_threads {self.cpu_threads} must be at least 1, rank_timeout_seconds "
-                f"{self.rank_timeout_seconds} positive, seed {self.seed} not negative"
+                f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be in (0, 1e7]"
             )
+        check_seed(self.seed)
         if not self.out:
             raise ValueError("out is empty; it must be a folder, or the URL of one")
         if not self.classifiers or len(set(self.classifiers)) < len(self.classifiers):

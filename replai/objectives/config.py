@@ -1,5 +1,6 @@
 """Settings of the objectives: one group for all, as one run has one of them."""
 
+import math
 from dataclasses import dataclass, field
 
 from replai.models import HeadsConfig
@@ -72,10 +73,10 @@ class ObjectiveConfig(HeadsConfig):
         super().__post_init__()
         positive = ("clip_seconds", "num_frames", "audio_seconds")
         for name in (*positive, "avc_temperature", "astc_temperature"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)}, must be > 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)}, must be > 0 and finite")
         for name in ("delta_seconds", "avc_weight", "astc_weight"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}={getattr(self, name)}, must be >= 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)}, must be >= 0 and finite")
         if self.avc_weight == self.astc_weight == 0:
             raise ValueError("avc_weight=0 and astc_weight=0, one must be > 0")

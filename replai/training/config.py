@@ -7,6 +7,7 @@ from pathlib import Path
 
 from replai.core import storage
 from replai.core.mixture import WeightedRoot
+from replai.core.seeding import check_seed
 from replai.models import EncodersConfig
 from replai.models.jitter import JitterConfig
 from replai.objectives import OBJECTIVES, ObjectiveConfig
@@ -85,16 +86,15 @@ class RunConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.max_steps < 0:
             raise ValueError(f"max_steps is {self.max_steps}; it must not be negative")
-        if not self.rank_timeout_seconds > 0:
+        if not 0 < self.rank_timeout_seconds <= 1e7:
             raise ValueError(
-                f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be positive"
+                f"rank_timeout_seconds is {self.rank_timeout_seconds}; it must be in (0, 1e7]"
             )
         if not self.out:
             raise ValueError("out is empty; it must be the run's folder")
         if "://" in self.out or "::" in self.out or self.out.startswith("pipe:"):
             raise ValueError(f"out is {self.out}; a run's folder is a path, not a URL")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must not be negative")
+        check_seed(self.seed)
         seconds, log_mel = self.objective.audio_seconds, self.encoders.log_mel
         num_samples = round(seconds * log_mel.sample_rate_hz)
         if num_samples < log_mel.n_fft:

@@ -172,6 +172,19 @@ def start_name(environment: Mapping[str, str]) -> str:
     return f"start-{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
 
+def refuse_several_nodes(environment: Mapping[str, str]) -> None:
+    """Raises UserError under torchrun on several nodes, for what the first rank ends alone.
+
+    An agent whose ranks are through leaves after five minutes (`exit_barrier_timeout`), and if it
+    is the one with the meeting place, ends the others.
+    """
+    if environment.get("GROUP_WORLD_SIZE", "1") != "1":
+        raise UserError(
+            "the ranks are on several nodes; give torchrun --nnodes=1: classifiers are fitted on "
+            "the first rank alone, for which the other nodes do not wait"
+        )
+
+
 def is_lost_peer(error: RuntimeError) -> bool:
     """Whether torch says with `error` that ranks cannot reach each other (gloo has no type)."""
     return isinstance(error, dist.DistError) or "gloo" in str(error).lower()

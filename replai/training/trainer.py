@@ -84,7 +84,11 @@ class Trainer:
         return self.config.folder / CHECKPOINT_NAME
 
     def train(self) -> None:
-        """Trains to the last step, or to a signal to stop; writes a checkpoint then."""
+        """Trains to the last step, or to a signal to stop; writes a checkpoint then.
+
+        Raises KeyboardInterrupt where this rank was told to stop before the last step, and
+        PeerLostError where another one was: its node goes, ours may start again without it.
+        """
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.stop.listening())
             self.log = stack.enter_context(self._opened_log()) if self.ranks.is_first else None
@@ -95,8 +99,10 @@ class Trainer:
                 self._make_steps()
             self.save()
             self._say_verdict()
-        if self.stop.is_set:
-            raise KeyboardInterrupt
+        if self.step < self.num_steps:
+            if self.stop.is_set:
+                raise KeyboardInterrupt
+            raise PeerLostError("another rank was told to stop; the same command goes on from here")
 
     def _make_steps(self) -> None:
         for placed in self.feed(self._batches()):

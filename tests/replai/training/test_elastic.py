@@ -1,24 +1,34 @@
 """Ranks that die or are told to stop under a real torchrun: what is saved, read again, and left."""
 
 import json
+import os
 import re
+import runpy
 import signal
+import socket
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from replai.checkpoint import load_checkpoint
+from replai.core.config import config_yaml
+from replai.core.errors import EXIT_INTERRUPTED, EXIT_LOST_PEER
 from replai.core.index import open_index
 from replai.stream.loader import StreamConfig
 from replai.stream.plan import StreamState, training_places
 from replai.stream.sampling import qualifying_items
+from replai.stream.worker import fork_server
 from replai.training.config import RunConfig
 from replai.training.learner import Learner
+from replai.training.metrics import METRICS_NAME, read_metrics
 from replai.training.trainer import CHECKPOINT_NAME
 from replai.views import reach
-from tests.replai.training.jobs import Job, torchrun_job
+from tests.replai.training.jobs import LONGEST_SECONDS, REPOSITORY, Job, torchrun_job
 from tests.replai.training.runs import tiny_run
 
 # Each test starts torch several times over, on what may be a slow machine.
@@ -122,6 +132,38 @@ def test_one_rank_goes_on_where_a_killed_one_of_two_stopped_the_job(
     with torchrun_job(config, tmp_path / "one", "--nproc-per-node=1") as one:
         assert one.exit_code() == 0, one.output.read_text()
     assert_one_rank_went_on(config, one)
+
+
+def run_rank(rank: int, port: int, path: str) -> None:
+    """`python train.py --config PATH` as one of two ranks, each of an agent of its own."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0",
+                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+    with mock.patch.object(sys, "argv", ["train.py", "--config", path]):
+        runpy.run_path(str(REPOSITORY / "train.py"), run_name="__main__")
+
+
+def test_a_rank_that_stops_for_another_is_not_through(small_root: Path, tmp_path: Path) -> None:
+    """Its agent would take exit code 0 for the run's end, and not go on without the other."""
+    config = elastic_run(small_root, tmp_path / "run", num_epochs=2000)
+    (tmp_path / "config.yaml").write_text(config_yaml(config))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ranks = [
+        fork_server().Process(target=run_rank, args=(rank, port, f"{tmp_path}/config.yaml"))
+        for rank in (0, 1)
+    ]
+    for process in ranks:
+        process.start()
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not read_metrics(tmp_path / "run" / METRICS_NAME) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ranks[1].pid is not None
+    os.kill(ranks[1].pid, signal.SIGTERM)
+    for process in ranks:
+        process.join(LONGEST_SECONDS)
+    assert [process.exitcode for process in ranks] == [EXIT_LOST_PEER, EXIT_INTERRUPTED]
+    state = load_checkpoint(str(tmp_path / "run" / CHECKPOINT_NAME))
+    assert state["step"] == recorded(tmp_path / "run", 0)[-1][0]
 
 
 def test_a_job_that_is_told_to_stop_saves_first(small_root: Path, tmp_path: Path) -> None:

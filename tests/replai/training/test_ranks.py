@@ -20,7 +20,7 @@ from replai.core.errors import (
     exits_cleanly,
 )
 from replai.stream.worker import fork_server
-from replai.training.ranks import is_lost_peer, joined_ranks, start_name
+from replai.training.ranks import is_lost_peer, joined_ranks, refuse_several_nodes, start_name
 
 AGENT = {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_MAX_RESTARTS": "1"}
 
@@ -40,6 +40,13 @@ def test_restarts_over_a_store_shared_by_several_nodes_are_refused() -> None:
     with pytest.raises(UserError, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
         start_name({**AGENT, "GROUP_WORLD_SIZE": "2"})
     start_name({**AGENT, "GROUP_WORLD_SIZE": "2", "TORCHELASTIC_MAX_RESTARTS": "0"})
+
+
+def test_what_one_rank_ends_alone_runs_on_one_node() -> None:
+    refuse_several_nodes({})
+    refuse_several_nodes({**AGENT, "GROUP_WORLD_SIZE": "1"})
+    with pytest.raises(UserError, match="give torchrun --nnodes=1"):
+        refuse_several_nodes({**AGENT, "GROUP_WORLD_SIZE": "2"})
 
 
 def test_a_lost_peer_is_told_from_a_bug() -> None:

@@ -49,6 +49,20 @@ def test_a_runs_folder_is_a_path() -> None:
         load_config(RunConfig, CONFIGS / "demo.yaml", ["out=s3://bucket/run", "data.root=/data"])
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("objective.audio_seconds=.inf", r"audio_seconds=inf, must be > 0 and finite"),
+        ("objective.clip_seconds=.nan", r"clip_seconds=nan, must be > 0 and finite"),
+        ("rank_timeout_seconds=.inf", r"rank_timeout_seconds is inf; .* in \(0, 1e7\]"),
+        ("seed=99999999999999999999", r"seed is 9{20}; it must be in \[0, 2\^63\)"),
+    ],
+)
+def test_numbers_that_no_run_can_have_are_refused(override: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        load_config(RunConfig, CONFIGS / "demo.yaml", [*GIVEN, override])
+
+
 def test_a_sound_shorter_than_a_window_is_refused() -> None:
     with pytest.raises(UserError, match=r"audio_seconds is 0\.01: 160 samples, .* window .* 512"):
         load_config(RunConfig, CONFIGS / "demo.yaml", [*GIVEN, "objective.audio_seconds=0.01"])
