@@ -6,6 +6,7 @@ import io
 import pickle
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -35,6 +36,7 @@ def load_checkpoint(url: str) -> dict[str, Any]:
     data = io.BytesIO(storage.read_bytes(url))
     if not zipfile.is_zipfile(data):
         raise UserError(f"{url} is no torch checkpoint, or is cut off")
+    _refuse_damaged(data, url)
     data.seek(0)
     state = _load_tensors(data, url)
     if state.get("format") != FORMAT:
@@ -56,7 +58,20 @@ def load_foreign(url: str) -> dict[str, Any]:
             is_zip = zipfile.is_zipfile(file)
         if not (is_zip or is_old):
             raise UserError(f"{url} is no torch checkpoint, or is cut off")
+        if is_zip:
+            _refuse_damaged(path, url)
         return _load_tensors(path, url, mmap=is_zip)  # the mapping outlives the file's name
+
+
+def _refuse_damaged(file: Path | io.BytesIO, url: str) -> None:
+    """Reads it all, block by block, against its checksums, at which torch does not look."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        damaged = str(error)
+    if damaged is not None:
+        raise UserError(f"{url} is damaged ({damaged}); take another copy of it")
 
 
 def _load_tensors(source: Path | io.BytesIO, url: str, *, mmap: bool = False) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from replai.core.errors import UserError
+from replai.core.urls import without_secrets
 
 T = TypeVar("T")
 
@@ -47,14 +48,23 @@ def load_config(schema: type[T], path: str | Path, overrides: Sequence[str] = ()
 
 
 def config_yaml(config: Any) -> str:
-    """The resolved `config` as YAML, as it is saved with every run."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    """`config_dict` as YAML, as it is saved with every run."""
+    return OmegaConf.to_yaml(OmegaConf.create(config_dict(config)))
 
 
 def config_dict(config: Any) -> dict[str, Any]:
-    """The resolved `config` as plain dicts, lists and scalars."""
+    """The resolved `config` as plain dicts, lists and scalars, its URLs without secrets."""
     plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    return cast(dict[str, Any], plain)
+    return cast(dict[str, Any], masked(plain))
+
+
+def masked(value: Any) -> Any:
+    """`value`, plain dicts, lists and scalars, with all text `without_secrets`."""
+    if isinstance(value, dict):
+        return {key: masked(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [masked(one) for one in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def config_from_dict(schema: type[T], values: dict[str, Any], url: str) -> T:

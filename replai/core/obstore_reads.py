@@ -48,9 +48,11 @@ def _certificates(profile: str | None, bundle: str | None) -> str | None:
 
 
 def can_read(url: str) -> bool:
-    """Whether `url` is of S3, and its path has no empty part, which obstore would leave out."""
+    """Whether `url` is of S3, its path has no empty part, which obstore would leave out, and it
+    begins with no ARN of an access point, which obstore takes for another scheme.
+    """
     scheme, _, path = url.partition("://")
-    return scheme in ("s3", "s3a") and "//" not in path
+    return scheme in ("s3", "s3a") and "//" not in path and not path.startswith("arn:")
 
 
 def read_quickly(url: str) -> bytes | None:

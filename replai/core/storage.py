@@ -33,6 +33,8 @@ from replai.core.web_reads import ranges_client
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
 # First parts of the names of the modules that clients of stores raise their own errors from.
 _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", "azure"}
+# All of HTTP that the client is told of itself, but to ask later: many answer so for no such file.
+_MAY_MEAN_NO = {*range(400, 500)} - {408, 425, 429}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 # S3 says this with status 400, which has no type of its own in obstore.
@@ -180,13 +182,21 @@ def first_line(error: BaseException) -> str:
 
 def exists(url: str) -> bool:
     """Whether a file or folder stands at `url` now. Raises RefusedError where we may not know: S3
-    says so of each key that is not there, in a bucket that may be read but not listed."""
+    says so of each key that is not there, in a bucket that may be read but not listed; of a web
+    server a refusal is a no. Raises UserError where the store does not answer."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
         if is_local(url):
             return Path(path).exists()  # fsspec takes Ctrl-C, while it looks, for a no
         fs.invalidate_cache()  # what a listing of some time ago told
-        return bool(fs.exists(path))
+        if not url.startswith(("http://", "https://")):
+            return bool(fs.exists(path))
+        try:
+            return bool(fs.exists(path, strict=True))  # else it is a no, whatever goes wrong
+        except Exception as error:
+            if http_status(error) in _MAY_MEAN_NO:
+                return False
+            raise
 
 
 def is_folder(url: str) -> bool:

@@ -26,6 +26,8 @@ from replai.media.packets import pts_of
 # 511 bytes of those before, which at 16 kbit/s are a quarter of a second.
 PREROLL_SECONDS = 0.1
 _MP3_PREROLL_SECONDS = 0.6
+_AAC_SAMPLES = 1024
+"""Of a packet; at 8 kHz, an eighth of a second."""
 _RESAMPLER_SECONDS = 0.01
 # For the resampler, and for pts that jitter.
 TAIL_SECONDS = _RESAMPLER_SECONDS + TOLERANCE_SECONDS
@@ -35,8 +37,12 @@ _LONGEST_GAP_SECONDS = 24 * 3600.0
 
 def preroll_seconds(audio: AudioStream | None) -> float:
     """How long before a window decoding has to begin."""
-    is_mp3 = audio is not None and audio.codec_context.codec.canonical_name == "mp3"
-    return _MP3_PREROLL_SECONDS if is_mp3 else PREROLL_SECONDS
+    if audio is None:
+        return PREROLL_SECONDS
+    context = audio.codec_context
+    is_mp3 = context.codec.canonical_name == "mp3"
+    packet_seconds = max(context.frame_size, _AAC_SAMPLES) / max(context.sample_rate, 1)
+    return max(_MP3_PREROLL_SECONDS if is_mp3 else PREROLL_SECONDS, packet_seconds)
 
 
 @dataclass(frozen=True)

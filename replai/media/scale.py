@@ -23,6 +23,8 @@ _FLAGS = "bilinear+full_chroma_int+accurate_rnd+bitexact"
 _FORMAT, _RGB_PLANES = "gbrp", (2, 0, 1)
 # Chroma of 4:2:0 video has one sample for 2 x 2 pixels: crops start on whole ones.
 _CHROMA_PIXELS = 2
+# Frames may be so much wider or narrower than recorded, as sizes are whole pixels.
+_MOST_STRETCHED = 1.05
 # The stored profile's crops are of 66 kinds, each graph takes 0.2 MB.
 _MOST_GRAPHS = 128
 
@@ -33,7 +35,8 @@ class Geometry:
 
     The crop is snapped to even pixels, as the chroma of 4:2:0 video requires: its size and its
     middle move by at most one. Squares stay squares. Source pixels are those of the frame as
-    displayed: turned upright, where the file says that it is to be turned.
+    displayed: turned upright, where the file says that it is to be turned. Of frames that are
+    larger or smaller than `source`, as a file may change its size, the crop is the same part.
     """
 
     crop_left: float
@@ -43,6 +46,8 @@ class Geometry:
     out_height: int
     out_width: int
     flip: bool
+    source: tuple[int, int] | None = None
+    """(width, height) of the frames that the crop is meant for; None: whatever comes."""
 
     def __post_init__(self) -> None:
         if min(self.crop_width, self.crop_height) <= 0 or min(self.out_shape) < 1:
@@ -67,7 +72,8 @@ class Scaler:
         """`frame`, turned upright, cropped, scaled, flipped: its red, green and blue, each
         uint8 [out_height, out_width].
 
-        Raises SampleError if the crop reaches more than a pixel out of the frame.
+        Raises SampleError if the crop reaches more than a pixel out of the frame, or is meant for
+        frames of another shape.
         """
         frames = buffer_arguments(frame), quarter_turns(frame)
         if self._graph is None or frames != self._frames:
@@ -80,7 +86,9 @@ class Scaler:
 
     def _follow(self, frame: VideoFrame, source: str, turns: int) -> None:
         """Takes the crop's place and the graph for frames like `frame`."""
-        stored = _unturned(self._geometry, frame.width, frame.height, turns)
+        shown = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
+        geometry = _fitted(self._geometry, *shown)
+        stored = _unturned(geometry, frame.width, frame.height, turns)
         left, width = _snapped(stored.crop_left, stored.crop_width, frame.width, "width")
         top, height = _snapped(stored.crop_top, stored.crop_height, frame.height, "height")
         self._at = (left, top)
@@ -153,6 +161,24 @@ def _pixels(plane: VideoPlane, height: int, width: int) -> NDArray[np.uint8]:
     """`plane` without the padding of its rows; a view of the frame's memory."""
     values: NDArray[np.uint8] = np.frombuffer(memoryview(plane), np.uint8)
     return values.reshape(-1, plane.line_size)[:height, :width]
+
+
+def _fitted(meant: Geometry, width: int, height: int) -> Geometry:
+    """`meant` in pixels of upright frames of the given size."""
+    if meant.source in (None, (width, height)):
+        return meant
+    across, down = width / meant.source[0], height / meant.source[1]
+    if not 1 / _MOST_STRETCHED < across / down < _MOST_STRETCHED:
+        raise SampleError(
+            f"frames of {width}x{height} where {meant.source[0]}x{meant.source[1]} were recorded"
+        )
+    return replace(
+        meant,
+        crop_left=meant.crop_left * across,
+        crop_top=meant.crop_top * down,
+        crop_width=meant.crop_width * across,
+        crop_height=meant.crop_height * down,
+    )
 
 
 def _unturned(shown: Geometry, width: int, height: int, turns: int) -> Geometry:

@@ -56,4 +56,5 @@ def _crop(
         out_height=size,
         out_width=size,
         flip=flip,
+        source=(video.width, video.height),
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -218,12 +220,13 @@ class AVStream:
     def _batches(self) -> Iterator[AVBatch]:
         """Those that one set of workers makes, from `state` on."""
         told: Told | None = fork_server().SimpleQueue() if self.config.num_workers else None
+        others = multiprocessing.active_children()
         # Closed here: left to the garbage collector, workers are waited for, seconds each.
         with closing(iter(self._loader(told))) as source:
             while True:
                 started = time.perf_counter()
                 try:
-                    batch = self._next(source, told)
+                    batch = self._next(source, told, others)
                 finally:
                     self.wait_seconds += time.perf_counter() - started
                 if batch is None:
@@ -234,7 +237,10 @@ class AVStream:
                 yield batch
 
     def _next(
-        self, source: Iterator[AVBatch | Failure], told: Told | None
+        self,
+        source: Iterator[AVBatch | Failure],
+        told: Told | None,
+        others: Collection[BaseProcess],
     ) -> AVBatch | Failure | None:
         try:
             return next(source, None)
@@ -245,7 +251,7 @@ class AVStream:
                 # They hold the loader: its workers would live as long as the error.
                 traceback.clear_frames(error.__traceback__)
                 raise
-            kill_workers()
+            kill_workers(but=others)
             if not told.empty():
                 raise _EndlessDecodeError(*told.get()) from error
             raise PeerLostError(

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
+from replai.core import storage
 from replai.core.errors import UserError
 
 NAMED_IN_ERROR = 3
@@ -101,9 +102,10 @@ class Quarantine:
         self._in_a_row += 1
         self.count += 1
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+            with storage.naming_store_errors(str(self._path)):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
 
     def _stop(self, what: str, limit: str) -> None:
         first = islice(self._in_epoch.values(), NAMED_IN_ERROR)

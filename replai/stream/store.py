@@ -68,6 +68,14 @@ class _Answer:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What is known of one of the stores that a dataset's shards are in."""
+
+    silence: Silence
+    patience: Patience
+
+
 class Store:
     """Reads samples of one dataset; several reads may be under way.
 
@@ -81,17 +89,22 @@ class Store:
         self._stored, self._retry, self._s3_client = stored, retry, s3_client
         self._is_here = all(storage.is_local(url) for url in index.shard_urls)
         self._hedge = Hedge(retry.hedge_seconds)
-        self._silence = Silence(retry.most_given_up)
-        self._patience = Patience(retry.attempt_seconds)
+        hosts = [_host(url) for url in index.shard_urls]
+        lines = {host: _Line(Silence(retry.most_given_up), Patience(retry.attempt_seconds))
+                 for host in hosts}  # fmt: skip
+        self._lines = [lines[host] for host in hosts]  # by shard
         self._shard_sizes = ShardSizes(index, retry.attempt_seconds)
 
     async def fetch(self, rows: Sequence[int]) -> list[Outcome]:
         """The samples of `rows`."""
+        if not rows:
+            return []
         started = time.monotonic()
         answers = await (self._ask_disk(rows) if self._is_here else self._ask_for_all(rows))
         in_vain = [position for position, answer in enumerate(answers) if answer.error]
-        if len(in_vain) < len(rows):
-            self._silence.end()
+        for row, answer in zip(rows, answers, strict=True):
+            if not answer.error:
+                self._line(row).silence.end()
         outcomes: list[Outcome] = [
             Read(answer.data, answer.seconds, answer.requests, retries=0) for answer in answers
         ]
@@ -104,6 +117,9 @@ class Store:
             outcomes[position] = outcome
         return outcomes
 
+    def _line(self, row: int) -> _Line:
+        return self._lines[self._stored.shard_number(row)]
+
     async def _ask_disk(self, rows: Sequence[int]) -> list[_Answer]:
         """All at once in one thread: threads and tasks cost more than reads."""
         runs = self._stored.runs(rows)
@@ -112,7 +128,7 @@ class Store:
             return [self._read_here([rows[position] for position in run]) for run in runs]
 
         try:
-            async with self._deadline():
+            async with self._deadline(rows[0]):
                 return _in_place(runs, await asyncio.to_thread(read))
         except TimeoutError as error:
             return _in_place(runs, [_failed(error, 1, run) for run in runs])
@@ -145,23 +161,24 @@ class Store:
             return get_range(url, start, num_bytes, self._s3_client)
 
         try:
-            async with self._deadline():
+            async with self._deadline(run[0]):
                 data = await (request() if storage.is_local(url) else self._hedge.answer(request))
         except Exception as error:
             return _failed(error, num_requests, run)
         return self._checked(run, data, num_requests, time.monotonic() - started)
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _deadline(self, row: int) -> AsyncIterator[None]:
         """For one attempt. Raises TimeoutError when it has taken too long."""
-        started, allowed = time.monotonic(), self._patience.seconds
+        patience = self._line(row).patience
+        started, allowed = time.monotonic(), patience.seconds
         try:
             async with asyncio.timeout(allowed):
                 yield
         except TimeoutError:
-            self._patience.late(allowed)
+            patience.late(allowed)
             raise
-        self._patience.answer(time.monotonic() - started)
+        patience.answer(time.monotonic() - started)
 
     def _checked(
         self, run: Sequence[int], data: bytes, requests: int, seconds: float
@@ -194,19 +211,24 @@ class Store:
             await asyncio.sleep(wait)
             (answer,) = await self._ask([row])
             requests += answer.requests
-        self._silence.end()
+        self._line(row).silence.end()
         return Read(answer.data, time.monotonic() - started, requests, retries)
 
     async def _reason(self, row: int, error: Exception, attempts: int, began: float) -> str:
         """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
         said = storage.first_line(error)
         if isinstance(error, SampleError):
-            self._silence.end()
+            self._line(row).silence.end()
             await self._shard_sizes.refuse_another(self._stored.shard_number(row))
             return said
-        if down := self._silence.lasts(began):
+        if down := self._line(row).silence.lasts(began):
             raise UserError(f"the store of {self._stored.shard_url(row)} {down} ({said})")
         return f"{self._stored.name(row)}: given up after {attempts} attempts ({said})"
+
+
+def _host(url: str) -> str:
+    """Whose answers tell of `url`: a scheme with a bucket or host, or this machine."""
+    return "" if storage.is_local(url) else "/".join(url.split("/", 3)[:3])
 
 
 def _counted(num_requests: int, run: Sequence[int]) -> Iterator[int]:

@@ -13,9 +13,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from typing import TypeAlias
 
@@ -91,14 +92,15 @@ def is_lost_worker(error: Exception) -> bool:
     )
 
 
-def kill_workers() -> None:
-    """Ends all workers at once, where one of them is lost.
+def kill_workers(but: Collection[BaseProcess]) -> None:
+    """Ends workers at once, where one of them is lost: all `but` those of other streams.
 
     It may have died with a lock in its hand that the others wait for; asked to end, they would
     never hear it, nor SIGTERM, and this process would wait for them when it ends.
     """
     for process in multiprocessing.active_children():
-        process.kill()
+        if process not in but:
+            process.kill()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from replai.core.config import config_dict
+from replai.core.config import config_dict, masked
 from replai.core.errors import UserError
 from replai.training.config import RunConfig
 
@@ -19,9 +19,10 @@ MAY_CHANGE_ON_RESUME = (
 def refuse_other_config(saved: dict[str, Any], ours: dict[str, Any], path: Path) -> None:
     """Raises UserError, naming the key, if `ours` is another run than `saved` began.
 
-    A setting that is newer than the checkpoint may have its default: that changes nothing.
+    Secrets in URLs, which `ours` has not, may be others, as signatures are renewed. A setting that
+    is newer than the checkpoint may have its default: that changes nothing.
     """
-    theirs, mine, defaults = _flat(saved), _flat(ours), _flat(config_dict(RunConfig))
+    theirs, mine, defaults = _flat(masked(saved)), _flat(ours), _flat(config_dict(RunConfig))
     for key in (*theirs, *(key for key in mine if key not in theirs)):
         if key.startswith(MAY_CHANGE_ON_RESUME):
             continue

@@ -21,21 +21,19 @@ class HeldOutStreams:
 
     def __init__(self, config: RunConfig, views: tuple[View, ...], ranks: Ranks) -> None:
         """Raises UserError for what cannot be served: now, not after the first epoch."""
-        self._config, self._views, self._ranks = config, views, ranks
-        self._index = open_index(config.data.validation_root)
-        self()
+        index = open_index(config.data.validation_root)
+        self._stream = _stream(config, index, views, ranks, "quarantine-held-out", 1, augment=False)
+        self._start = self._stream.state
 
     @property
     def dataset_hash(self) -> str:
         """Of the held-out data."""
-        return self._index.header.dataset_hash
+        return self._start.dataset_hash
 
     def __call__(self) -> AVStream:
-        """The moments once, as they are stored."""
-        return _stream(
-            self._config, self._index, self._views, self._ranks, "quarantine-held-out", 1,
-            augment=False,
-        )  # fmt: skip
+        """The moments once, as they are stored; without those that have held a worker before."""
+        self._stream.load_state(self._start)
+        return self._stream
 
 
 def _stream(

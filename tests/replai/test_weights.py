@@ -10,7 +10,8 @@ import fsspec
 import pytest
 import torch
 
-from replai.checkpoint import save_checkpoint
+from replai.checkpoint import load_checkpoint, save_checkpoint
+from replai.core import storage
 from replai.core.config import config_dict
 from replai.core.errors import UserError
 from replai.models import Encoders
@@ -56,6 +57,22 @@ def test_ours_say_their_own_form_wherever_they_lie() -> None:
     assert torch.equal(torch.get_rng_state(), random_state)
     for key, value in encoders.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
+
+
+@pytest.mark.parametrize("where", ["memory://weights/damaged.pt", "damaged.pt"])
+def test_a_damaged_checkpoint_is_refused(where: str, tmp_path: Path) -> None:
+    """torch itself reads it without a word."""
+    url = where if "://" in where else str(tmp_path / where)
+    encoders = Encoders(TINY_ENCODERS).state_dict()
+    state = {"encoders": encoders, "config": {"encoders": config_dict(TINY_ENCODERS)}}
+    save_checkpoint(url, state)
+    whole = storage.read_bytes(url)
+    weights = encoders["video.conv1.0.weight"].numpy().tobytes()
+    at = whole.index(weights)
+    storage.write_bytes(url, whole[:at] + b"\xff\xff" + whole[at + 2 :])
+    for load in (load_checkpoint, load_encoders):
+        with pytest.raises(UserError, match=r"damaged\.pt is damaged \(.*data/\d+\)"):
+            load(url)
 
 
 def test_ours_of_another_version_is_named() -> None:

@@ -226,6 +226,26 @@ def test_a_web_server_is_taken_at_its_word(status: int, told: str) -> None:
             assert isinstance(caught.value, NotFoundError) == (status == 404)
 
 
+@pytest.mark.parametrize("status", [200, 403, 404, 410, 429, 500, 503])
+def test_a_web_server_in_trouble_is_no_no(status: int) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Answer) as host:
+        if status in (429, 500, 503):
+            with pytest.raises(UserError, match="does not answer"):
+                storage.exists(f"{host}/a.csv")
+        else:
+            assert storage.exists(f"{host}/a.csv") == (status == 200)
+    with pytest.raises(UserError):
+        storage.exists(f"{host}/a.csv")  # nobody is there any more
+
+
 def test_a_server_that_states_no_size_is_read_to_its_end() -> None:
     """As of what is compressed, or made on the way."""
 

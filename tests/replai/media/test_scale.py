@@ -108,6 +108,17 @@ def test_a_graph_that_failed_is_not_used_again() -> None:
     np.testing.assert_array_equal(Scaler(geometry)(frames[0]), expected)
 
 
+def test_frames_of_another_size_give_the_same_part() -> None:
+    """As in a file of two encodings, of which the record states one size."""
+    meant = Geometry(16, 8, 32, 24, 24, 32, False, source=(64, 48))
+    same, doubled = ramp(64, 48)[0], ramp(128, 96)[0]
+    for frame, crop in ((same, (16, 8, 32, 24)), (doubled, (32, 16, 64, 48))):
+        expected = Scaler(Geometry(*crop, 24, 32, False))(frame)
+        np.testing.assert_array_equal(Scaler(meant)(frame), expected)
+    with pytest.raises(SampleError, match="frames of 96x48 where 64x48 were recorded"):
+        Scaler(meant)(ramp(96, 48)[0])
+
+
 def test_a_crop_outside_the_frame_is_refused() -> None:
     frame, _ = ramp(64, 64)
     with pytest.raises(SampleError, match="outside"):

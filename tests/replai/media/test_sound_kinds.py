@@ -57,6 +57,17 @@ def test_sound_of_every_kind_is_where_it_belongs(
                 assert np.abs(sound.samples).max() > 0.35
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 16000])
+def test_a_window_sounds_as_in_the_whole(rate_hz: int) -> None:
+    """A packet leans on the one before, which is 128 ms long at 8 kHz."""
+    data = encoded(Recipe(audio_rate_hz=rate_hz, audio_channels=1, fps=10, num_frames=30))
+    whole = read_views(data, [], [SoundRequest(0.0, 2 * rate_hz, rate_hz)])[1][0].samples[0]
+    for first in range(rate_hz // 2, rate_hz, rate_hz // 40):
+        request = SoundRequest(first / rate_hz, rate_hz // 2, rate_hz)
+        part = read_views(data, [], [request])[1][0].samples[0]
+        np.testing.assert_allclose(part, whole[first : first + len(part)], atol=1e-6)
+
+
 @pytest.mark.parametrize("codec", ["aac", "flac", "libopus"])
 def test_a_gap_in_a_window_is_silence_and_moves_nothing(codec: str) -> None:
     recipe = Recipe(

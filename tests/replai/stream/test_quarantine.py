@@ -13,6 +13,13 @@ def bad(number: int, epoch: int = 0) -> BadSample:
     return BadSample(epoch, number // 4, number, f"k{number}", "s3://b/a.tar", "torn, Küche")
 
 
+def test_a_list_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "list").mkdir()
+    quarantine = Quarantine(BadSampleConfig(), samples_per_epoch=1000, path=tmp_path / "list")
+    with pytest.raises(UserError, match=f"{tmp_path}/list: .*directory"):
+        quarantine.add([bad(0)], num_good=3)
+
+
 def test_the_budget_is_a_share_of_an_epoch() -> None:
     quarantine = Quarantine(BadSampleConfig(max_share=0.1), samples_per_epoch=29)
     quarantine.add([bad(0)], num_good=3)

@@ -4,6 +4,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,6 +118,29 @@ def test_a_store_that_answers_no_read_is_down(monkeypatch: pytest.MonkeyPatch) -
     says = r"^the store of s3://bucket/shards/a.tar has not answered for 0 s; 3 reads .*\(reset\)$"
     with pytest.raises(UserError, match=says):
         ask(OSError("reset"))
+
+
+def test_a_store_that_is_down_is_told_beside_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a mixture of datasets in two stores."""
+
+    async def answer(url: str, *_: object) -> bytes:
+        if url.startswith("s3://"):
+            return DATA
+        raise OSError("reset")
+
+    reader_of(monkeypatch, answer)
+    facts = {"size": len(DATA), "crc32": zlib.crc32(DATA)}
+    index = make_index([{**facts, "shard": 0}, {**facts, "shard": 1}])
+    index = replace(index, shard_urls=("s3://bucket/a.tar", "https://host/b.tar"))
+    reader = RangeReader(index, RetryConfig(total_seconds=0.02, first_wait_seconds=0.0))
+    for kind, says in [(SampleError, "given up")] * 2 + [
+        (UserError, "host/b.tar has not answered")
+    ]:
+        assert reader.read(0).data == DATA
+        with pytest.raises(kind, match=says):
+            reader.read(1)
 
 
 def unreadable(

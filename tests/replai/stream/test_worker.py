@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from replai.stream.worker import fork_server, is_lost_worker, live_with_trainer
+from replai.stream.worker import fork_server, is_lost_worker, kill_workers, live_with_trainer
 
 REPOSITORY = Path(__file__).parents[3]
 HEAVY = ("replai.stream.pipeline", "s3fs", "torch", "webdataset")
@@ -54,6 +54,17 @@ def test_workers_search_for_garbage_but_not_in_what_they_share() -> None:
     searches, shared = said_in_a_worker(asked).split()
     assert searches == "True"
     assert int(shared) > 100_000
+
+
+def test_workers_of_other_streams_live_on() -> None:
+    own, other = (fork_server().Process(target=time.sleep, args=(600,)) for _ in range(2))
+    for process in (own, other):
+        process.start()
+    kill_workers(but=[other])
+    own.join(60)
+    assert own.exitcode == -signal.SIGKILL and other.is_alive()
+    other.kill()
+    other.join()
 
 
 def worker_of_a_loader(ready: Event) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from replai.core.config import config_dict
 from replai.core.errors import UserError
+from replai.training.initial import InitConfig
 from replai.training.optim import OptimConfig
 from replai.training.resume import refuse_other_config
 from tests.replai.training.runs import tiny_run
@@ -27,6 +28,20 @@ def test_a_setting_that_the_checkpoint_does_not_know_may_have_its_default() -> N
         UserError, match=r"before optim\.average_decay was a setting; leave it at 0"
     ):
         refuse_other_config(older, ours, PATH)
+
+
+def test_a_signature_may_be_renewed_and_is_never_kept() -> None:
+    first, second = (
+        settings(init=InitConfig(avid=f"https://host/avid.pt?X-Amz-Signature={name}"))
+        for name in ("abc", "def")
+    )
+    assert "abc" not in str(first)
+    refuse_other_config(first, second, PATH)
+    older = settings()
+    older["init"]["avid"] = "https://host/avid.pt?X-Amz-Signature=kept-by-an-older-version"
+    refuse_other_config(older, second, PATH)
+    with pytest.raises(UserError, match=r"init\.avid"):
+        refuse_other_config(first, settings(), PATH)
 
 
 def test_a_setting_that_is_none_any_more_is_named() -> None:
