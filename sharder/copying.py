@@ -54,7 +54,9 @@ def copy_span(media: Media, span: Span, size: Size | None = None) -> EncodedSegm
             f"no frame begins at {span.start_seconds:.2f} s or later: it is damaged, or shown for "
             "long, and its container does not say so (use --profile transcode)"
         )
-    width, height = size or shown_size(video.codec_context, pictures)
+    # Only of MP4 all pictures have the size of the first.
+    known = size if media.stores_dts else None
+    width, height = known or shown_size(video.codec_context, pictures)
     audio = sound_of(media)
     sound = _between(found.audio, start, stop) if audio is not None else []
     refuse_holes(media, found, span)

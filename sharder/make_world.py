@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.progress import Progress
 
@@ -50,7 +51,7 @@ def _is_there(settings: WorldSettings, folder: Path) -> bool:
     if folder.is_file():
         raise UserError(f"{folder} is a file; give a folder with -o")
     if path.exists():
-        known = json.loads(path.read_text())
+        known = _known(path)
         # A world of an earlier version names fewer settings; the others are as by default.
         if {**asdict(WorldSettings()), **known["settings"]} != asdict(settings):
             raise UserError(f"{folder} is a world of other settings; give another -o")
@@ -59,6 +60,16 @@ def _is_there(settings: WorldSettings, folder: Path) -> bool:
         raise UserError(f"{folder} is not empty and no world; give another -o")
     _write_settings(settings, folder, finished=False)
     return False
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """What a world of before says of itself."""
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+        _ = {**known["settings"]}, known["finished"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not of `sharder world`; give another -o") from None
+    return known
 
 
 def _write_settings(settings: WorldSettings, folder: Path, *, finished: bool) -> None:

@@ -17,6 +17,9 @@ from sharder.report import Skipped, name_first, name_skipped, with_progress
 from sharder.segments import Segment, SegmentConfig, cut_video, spread_over_shards
 from sharder.sources import Source, facts_of
 
+MOST_HOURS = 100
+"""Of a source."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackConfig:
@@ -98,7 +101,7 @@ def probe_source(source: Source) -> Probed:
         if source.named:
             raise UserError(f"{source.url} is no video: {error}") from None
         return Probed(source, None, str(error))
-    problem = _untimed(facts)
+    problem = _untimed(facts) or _endless(facts)
     if problem and source.named:
         raise UserError(f"{source.url}: {problem}")
     return Probed(source, None if problem else facts, problem)
@@ -119,6 +122,15 @@ def _untimed(facts: MediaFacts) -> str:
         f"{facts.video.codec} in {facts.container} has no times that can be relied on; encode it "
         "anew, as MP4 or Matroska"
     )
+
+
+def _endless(facts: MediaFacts) -> str:
+    """What is wrong with a length that no recording has: one damaged time is believed, and would be
+    cut into segments by the hundred thousand. Empty for all else."""
+    hours = facts.duration_seconds / 3600
+    if hours <= MOST_HOURS:
+        return ""
+    return f"it would be {hours:.0f} h long; of more than {MOST_HOURS} h its times are not believed"
 
 
 def make_plan(

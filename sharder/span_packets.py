@@ -12,7 +12,8 @@ from av.stream import Stream
 from replai.core.errors import SampleError
 from replai.core.timeline import Span
 from replai.media.audio import PREROLL_SECONDS, preroll_seconds
-from replai.media.container import Media, start_pts
+from replai.media.container import Media, start_pts, time_base
+from replai.media.mono import MOST_BACK_SECONDS, clock_starts_anew
 from replai.media.packets import Packets, pts_of
 from sharder.avi_index import is_avi, time_by_index
 
@@ -101,6 +102,7 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     stops = {s.index: media.pts_at(stop_seconds, s) for s in streams}
     ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
     unfinished, is_counted, has_begun = set(stops), is_avi(media), False
+    latest: dict[int, int] = {}
     packets = media.demux(*streams)
     if not media.is_timed_after_a_seek:
         packets = _without_strays(packets, ends)
@@ -114,6 +116,9 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
             continue
         has_begun |= packet.stream is media.video
         index = packet.stream_index
+        if not media.stores_dts:
+            _refuse_another_clock(media, packet, time, latest.get(index, time))
+            latest[index] = time
         if index in unfinished:
             yield packet
         # Hidden by an edit list: the rest of a piece that it cuts, and the next piece follows.
@@ -122,6 +127,11 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         unfinished.discard(index)
         if not unfinished or time > ends[index]:
             return
+
+
+def _refuse_another_clock(media: Media, packet: Packet[Stream], time: int, before: int) -> None:
+    if (before - time) * time_base(packet.stream) > MOST_BACK_SECONDS:
+        raise SampleError(clock_starts_anew(float(media.seconds(before, packet.stream))))
 
 
 def _refuse_untimed(media: Media, packet: Packet[Stream], has_begun: bool) -> None:

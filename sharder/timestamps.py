@@ -57,7 +57,7 @@ def write_moments(
 
 
 def read_moments(url: str, source_ids: Set[str] | None = None) -> dict[str, list[Moment]]:
-    """video id → moments in ascending order, from Parquet, CSV or fho_main.json.
+    """video id → moments in ascending order, from Parquet, CSV or fho_main.json; one at a time.
 
     `source_ids`: of the videos that moments are wanted for; see `state_changes`.
 
@@ -69,7 +69,15 @@ def read_moments(url: str, source_ids: Set[str] | None = None) -> dict[str, list
     moments: dict[str, list[Moment]] = {}
     for video_id, moment in _parquet_rows(url) if _is_parquet(url) else _csv_rows(url):
         moments.setdefault(normal_id(video_id), []).append(moment)
-    return {video_id: sorted(found, key=lambda m: m.seconds) for video_id, found in moments.items()}
+    return {video_id: _once(found) for video_id, found in moments.items()}
+
+
+def _once(moments: Sequence[Moment]) -> list[Moment]:
+    """In ascending order; of several at one time the most prominent."""
+    by_time: dict[float, Moment] = {}
+    for one in sorted(moments, key=lambda m: -math.inf if m.prominence is None else m.prominence):
+        by_time[one.seconds] = one
+    return [by_time[seconds] for seconds in sorted(by_time)]
 
 
 def _is_parquet(url: str) -> bool:

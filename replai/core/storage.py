@@ -33,8 +33,8 @@ from replai.core.web_reads import ranges_client
 _FSSPEC_COMPLAINTS = ("rotocol", "nstall", "null byte")
 # First parts of the names of the modules that clients of stores raise their own errors from.
 _CLIENTS = {"botocore", "aiobotocore", "aiohttp", "obstore", "gcsfs", "google", "azure"}
-# All of HTTP that the client is told of itself, but to ask later: many answer so for no such file.
-_MAY_MEAN_NO = {*range(400, 500)} - {408, 425, 429}
+# Of HTTP: what is said of no such file. 401 and 403 may be, too, as with S3; who asks has to know.
+_MAY_MEAN_NO = {*range(400, 500)} - {401, 403, 408, 425, 429}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSALS = {"PermissionDeniedError", "UnauthenticatedError"}  # of obstore
 # S3 says this with status 400, which has no type of its own in obstore.
@@ -44,6 +44,9 @@ _ELSEWHERE = ("<Code>PermanentRedirect</Code>", "<Code>AuthorizationHeaderMalfor
 _REDIRECTED = "incorrectly configured region"  # obstore, where it does not hand on S3's words
 _S3_ERROR = re.compile("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 _S3_READS = {"max_pool_connections": 64, "retries": {"total_max_attempts": 1}}
+_S3 = ("s3://", "s3a://")
+_PART_BYTES = 16 << 20
+"""Of an upload; S3 takes 10,000 of them."""
 READ_BLOCK_BYTES = 1 << 20
 """Read-ahead of `open_input` on remote stores: fewer, larger ranged GETs."""
 
@@ -182,8 +185,8 @@ def first_line(error: BaseException) -> str:
 
 def exists(url: str) -> bool:
     """Whether a file or folder stands at `url` now. Raises RefusedError where we may not know: S3
-    says so of each key that is not there, in a bucket that may be read but not listed; of a web
-    server a refusal is a no. Raises UserError where the store does not answer."""
+    says so of each key that is not there, in a bucket that may be read but not listed, and so
+    do some web servers. Raises UserError where the store does not answer."""
     fs, path = filesystem(url)
     with naming_store_errors(url):
         if is_local(url):
@@ -347,5 +350,7 @@ def put_file(source: Path, url: str) -> None:
             source.replace(target)
             return
         fs, path = filesystem(url)
-        fs.put_file(str(source), path)
+        # s3fs keeps 10 parts of 50 MiB by itself.
+        parts = {"chunksize": _PART_BYTES, "max_concurrency": 2} if url.startswith(_S3) else {}
+        fs.put_file(str(source), path, **parts)
         source.unlink()

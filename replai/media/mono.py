@@ -23,8 +23,19 @@ TOLERANCE_SECONDS = 0.005
 # Frames are joined in C to runs of this length: a second of AAC has 40 of them, and what Python
 # does for each is dear.
 RUN_SECONDS = 1.0
+MOST_BACK_SECONDS = 1.0
+"""Times of a stream may go back so far, no further: in files joined end to end (.ts, .mkv, .mpg)
+the second one's begin at zero again. In MP4, where each edit may lead to its own, they may."""
 MOST_PLANES = 7
 """Of a frame that PyAV tells the number of right; it reads past the end of more (and crashes)."""
+
+
+def clock_starts_anew(seconds: float) -> str:
+    """What is said of a file whose times go back after `seconds` of its clock."""
+    return (
+        f"its clock starts anew after {seconds:.1f} s, as where files were joined end to end; "
+        "write it anew with one clock (ffmpeg's concat, say), or give the parts"
+    )
 
 
 def placed(
@@ -34,7 +45,8 @@ def placed(
 
     Index 0 is time zero. Indices rise and never overlap: what would overlap is trimmed. A gap
     in pts is a gap in the indices. Frames that follow each other without a seam come joined, to
-    about RUN_SECONDS. Raises SampleError for a change of the sample rate.
+    about RUN_SECONDS. Raises SampleError for a change of the sample rate, and where the clock
+    starts anew.
     """
     clock: _Clock | None = None
     run: _Run | None = None
@@ -49,6 +61,8 @@ def placed(
             clock = _clock(media, stream, frame)
         index = clock.index(frame, expected)
         overlap = 0 if expected is None else max(expected - index, 0)
+        if overlap - frame.samples > MOST_BACK_SECONDS * clock.rate_hz and not media.stores_dts:
+            raise SampleError(clock_starts_anew(float(overlap + index) / clock.rate_hz))
         if overlap < frame.samples:
             run = _Run(clock, frame, index, overlap)
             added = run.add(frame)

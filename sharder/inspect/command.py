@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from replai.core import storage
 from replai.core.annotations import Annotations, check, read_annotations
-from replai.core.errors import UserError
+from replai.core.errors import RefusedError, UserError
 from replai.core.index import HEADER_NAME, open_index
+from replai.core.urls import without_query
 from sharder.bursts import BurstConfig
 from sharder.detectors import Config
 from sharder.inspect.dataset_page import dataset_pages
@@ -97,7 +99,11 @@ def _source(target: str) -> Source:
 
 def _is_dataset(target: str) -> bool:
     """Whether a pack has made, or is making, a dataset at `target`."""
-    return any(storage.exists(storage.join(target, name)) for name in (HEADER_NAME, JOB_NAME))
+    if without_query(target) != target:  # a server may give the video for any path behind it
+        return False
+    with suppress(RefusedError):  # as some web servers say of what is not there
+        return any(storage.exists(storage.join(target, name)) for name in (HEADER_NAME, JOB_NAME))
+    return False
 
 
 def _given(source: Source, moments: str, annotations: str) -> Given:

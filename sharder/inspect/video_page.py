@@ -144,6 +144,8 @@ def _why_none(found: Found, config: Config) -> str:
             f"There is nothing to hear ({found.problem}). Bring times of your own: --moments FILE, "
             "with the columns video_id and seconds."
         )
+    if found.are_given:
+        return "None of the moments that were given lies within the video."
     return (
         f"No peak of the curve rises {config.min_prominence:g} {terms_of(config).unit} above its "
         "surroundings. Lower --min-prominence, or bring times of your own with --moments FILE."

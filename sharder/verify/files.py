@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from replai.core import storage
-from replai.core.errors import UserError
+from replai.core.errors import RefusedError, UserError
 from replai.core.index import HEADER_NAME, INDEX_NAME
 from sharder.job import JOB_NAME
 from sharder.verify.faults import Fault, Kind
@@ -27,7 +28,9 @@ class RootFiles:
     def growing(self) -> bool:
         """Whether a pack is adding to the root, or has broken off."""
         if self._names is None:
-            return storage.exists(storage.join(self._url, JOB_NAME))
+            with suppress(RefusedError):  # as some web servers say of what is not there
+                return storage.exists(storage.join(self._url, JOB_NAME))
+            return False
         return {HEADER_NAME, JOB_NAME} <= self._names
 
     def has(self, name: str) -> bool:

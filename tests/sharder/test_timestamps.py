@@ -52,6 +52,15 @@ def test_the_same_moments_are_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
 
 
+def test_a_time_given_twice_is_one_moment(tmp_path: Path) -> None:
+    """As where a file has a row for each label: two views of one instant are no two moments."""
+    text = "video_id,seconds,prominence\na,2,1\na,2,3\na,2,\na,1,\n"
+    found = read_moments(csv_file(tmp_path / "m.csv", text))
+    assert found == {
+        "a": [Moment(seconds=1.0, prominence=None), Moment(seconds=2.0, prominence=3.0)]
+    }
+
+
 def test_csv_in_any_order_with_further_columns(tmp_path: Path) -> None:
     text = "note,seconds,video_id,prominence\nx,2.5,a,1\ny,1,b,\nz,0.25,a,3\n"
     expected = {

@@ -56,6 +56,20 @@ HARDLY_SEEN = {"h264.avi": 6}
 """How often of SEEDS: arithmetic coding of small pictures."""
 
 
+@pytest.mark.parametrize("name", ["mpeg-2.mpg", "joined.ts"])
+def test_a_clock_that_starts_anew_is_refused(name: str, tmp_path: Path) -> None:
+    """Of two files joined end to end: moments of one would be cut from the other."""
+    recipe = FILES["mpeg-2.mpg"]
+    if name.endswith(".ts"):
+        recipe = replace(recipe, container="mpegts")
+    path = tmp_path / name
+    path.write_bytes(encoded(recipe) + encoded(replace(recipe, audio_seconds=8, num_frames=200)))
+    with pytest.raises(SampleError, match=r"its clock starts anew after 1[56]\.\d s"):
+        list(audio_blocks(path.read_bytes()))
+    with pytest.raises(SampleError, match="its clock starts anew"):
+        encode_file(COPY, path.read_bytes(), Span(0.0, 15.9))
+
+
 @cache
 def whole(recipe: Recipe) -> bytes:
     return encoded(recipe)

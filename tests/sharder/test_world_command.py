@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from sharder.world import settings_of
 from tests.sharder.command import files_below
 from tests.sharder.conftest import Run
@@ -54,3 +56,12 @@ def test_an_unfinished_world_is_made_anew(run: Run, tmp_path: Path) -> None:
     (tmp_path / "world" / "train.csv").unlink()
     assert run("world", "-o", tmp_path / "world", *SMALL).code == 0
     assert files_below(tmp_path / "world") == whole
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "no JSON", '{"finished": true, "settings": 3}'])
+def test_a_strangers_world_is_refused(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "world.json").write_text(text)
+    outcome = run("world", "-o", tmp_path)
+    assert outcome.code == 2
+    assert "world.json is not of `sharder world`" in outcome.text
+    assert (tmp_path / "world.json").read_text() == text

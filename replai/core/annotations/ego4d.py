@@ -39,7 +39,8 @@ from replai.core.errors import UserError
 from replai.core.record import Action
 
 TAXONOMY_LISTS = ("fho_lta_taxonomy.json",)
-METADATA_LISTS = ("ego4d.json", "../ego4d.json")
+METADATA_LISTS = ("ego4d.json", "../ego4d.json", "../../ego4d.json")
+"""Ego4D's own downloader writes OUT/v2/annotations/fho_main.json and OUT/ego4d.json."""
 SEEN_BEST = ("pnr_frame", "contact_frame", "post_frame", "pre_frame")
 """Where an action's object is looked for, in this order, and then in all other frames."""
 

@@ -57,7 +57,10 @@ def parse_timestamp(text: str) -> float:
     """Seconds of an `HH:MM:SS.ss` timestamp. Raises ValueError."""
     try:
         hours, minutes, seconds = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + finite(seconds)
+        parts = int(hours), int(minutes), finite(seconds)
+        if min(parts) < 0 or "-" in text or max(parts[1:]) >= 60:
+            raise ValueError
+        return parts[0] * 3600 + parts[1] * 60 + parts[2]
     except ValueError:
         raise ValueError(f"{text!r} is no HH:MM:SS.ss timestamp") from None
 

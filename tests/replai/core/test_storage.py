@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from replai.core import storage
-from replai.core.errors import NotFoundError, UserError
+from replai.core.errors import NotFoundError, RefusedError, UserError
 
 NAMES = ("plain", "two words", "Küche 厨房", "50%20#1?[x]*")
 
@@ -237,7 +237,10 @@ def test_a_web_server_in_trouble_is_no_no(status: int) -> None:
             pass
 
     with serving(Answer) as host:
-        if status in (429, 500, 503):
+        if status == 403:
+            with pytest.raises(RefusedError):
+                storage.exists(f"{host}/a.csv")
+        elif status in (429, 500, 503):
             with pytest.raises(UserError, match="does not answer"):
                 storage.exists(f"{host}/a.csv")
         else:

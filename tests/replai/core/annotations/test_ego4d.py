@@ -18,6 +18,7 @@ from tests.replai.core.annotations.published import (
     TAXONOMY,
     VIDEO,
     box,
+    ego4d_json,
     fho_main,
     frame,
     lta_clip,
@@ -202,6 +203,16 @@ def test_half_a_pair_of_surrogates_becomes_text_that_can_be_written(tmp_path: Pa
     )
     (label,) = labels_of(tmp_path, action)
     assert (label.action.verb, label.action.noun, label.rejected) == ("? cut", "?", "rejected (?)")
+
+
+@pytest.mark.parametrize("place", ["v2", ".", "v2/annotations"])
+def test_lengths_are_found_where_downloads_have_them(place: str, tmp_path: Path) -> None:
+    """The downloader's own layout has them two folders up."""
+    path = tmp_path / "v2" / "annotations" / "fho_main.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(fho_main([narrated_action()])))
+    (tmp_path / place / "ego4d.json").write_text(json.dumps(ego4d_json(8.0)))
+    assert 8.0 in read_annotations(str(path)).durations.values()
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:

@@ -105,3 +105,12 @@ def test_a_list_in_the_place_of_actions_is_refused(tmp_path: Path) -> None:
 )
 def test_timestamps(text: str, seconds: float) -> None:
     assert parse_timestamp(text) == pytest.approx(seconds, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-1:00:01", "00:-1:00", "-0:00:01", "00:75:01", "00:00:60", "00:00", "a:b:c"],
+)
+def test_what_is_no_timestamp(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{text!r} is no HH:MM:SS.ss timestamp"):
+        parse_timestamp(text)
