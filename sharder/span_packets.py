@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -27,6 +28,8 @@ _EARLIEST = -(10**12)
 # Behind a seek the times of an MPEG program stream are guesses, up to the next that is stored: by
 # the standard 0.7 s at most.
 _SETTLING_SECONDS = 2.0
+_STEADY = 4
+"""Packets of a stream whose times agree with each other."""
 _MOST_STRAYS = 100
 """Packets: in 0.7 s there are no more."""
 
@@ -102,7 +105,7 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
     stops = {s.index: media.pts_at(stop_seconds, s) for s in streams}
     ends = {s.index: media.pts_at(stop_seconds + _INTERLEAVED_SECONDS, s) for s in streams}
     unfinished, is_counted, has_begun = set(stops), is_avi(media), False
-    latest: dict[int, int] = {}
+    latest: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=2 * _STEADY))
     packets = media.demux(*streams)
     if not media.is_timed_after_a_seek:
         packets = _without_strays(packets, ends)
@@ -117,8 +120,8 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
         has_begun |= packet.stream is media.video
         index = packet.stream_index
         if not media.stores_dts:
-            _refuse_another_clock(media, packet, time, latest.get(index, time))
-            latest[index] = time
+            latest[index].append(time)
+            _refuse_another_clock(media, packet.stream, list(latest[index]))
         if index in unfinished:
             yield packet
         # Hidden by an edit list: the rest of a piece that it cuts, and the next piece follows.
@@ -129,9 +132,14 @@ def _until(media: Media, stop_seconds: float) -> Iterator[Packet[Stream]]:
             return
 
 
-def _refuse_another_clock(media: Media, packet: Packet[Stream], time: int, before: int) -> None:
-    if (before - time) * time_base(packet.stream) > MOST_BACK_SECONDS:
-        raise SampleError(clock_starts_anew(float(media.seconds(before, packet.stream))))
+def _refuse_another_clock(media: Media, stream: Stream, times: Sequence[int]) -> None:
+    """Raises SampleError where the last of `times` lie far before those that came before them; one
+    by itself may be damaged."""
+    before, since = times[:_STEADY], times[_STEADY:]
+    if len(since) < _STEADY:
+        return
+    if (min(before) - max(since)) * time_base(stream) > MOST_BACK_SECONDS:
+        raise SampleError(clock_starts_anew(float(media.seconds(max(before), stream))))
 
 
 def _refuse_untimed(media: Media, packet: Packet[Stream], has_begun: bool) -> None:

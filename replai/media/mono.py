@@ -25,7 +25,8 @@ TOLERANCE_SECONDS = 0.005
 RUN_SECONDS = 1.0
 MOST_BACK_SECONDS = 1.0
 """Times of a stream may go back so far, no further: in files joined end to end (.ts, .mkv, .mpg)
-the second one's begin at zero again. In MP4, where each edit may lead to its own, they may."""
+the second one's begin at zero again. In MP4, where each edit may lead to its own, they may; and one
+time by itself may be damaged: what comes before and after has to go on for as long."""
 MOST_PLANES = 7
 """Of a frame that PyAV tells the number of right; it reads past the end of more (and crashes)."""
 
@@ -51,6 +52,7 @@ def placed(
     clock: _Clock | None = None
     run: _Run | None = None
     expected: int | None = None
+    kept, dropped = 0, None  # begin of what was kept without a seam; what was not, since then
     for frame in frames:
         if run is not None:
             if run.add(frame):
@@ -61,12 +63,18 @@ def placed(
             clock = _clock(media, stream, frame)
         index = clock.index(frame, expected)
         overlap = 0 if expected is None else max(expected - index, 0)
-        if overlap - frame.samples > MOST_BACK_SECONDS * clock.rate_hz and not media.stores_dts:
-            raise SampleError(clock_starts_anew(float(overlap + index) / clock.rate_hz))
         if overlap < frame.samples:
+            kept, dropped = kept if index == expected else index, None
             run = _Run(clock, frame, index, overlap)
             added = run.add(frame)
             assert added, "a run takes its first frame"
+        elif expected is not None and not media.stores_dts:
+            if dropped is None or abs(index - dropped[1]) > clock.tolerance_samples:
+                dropped = (index, index)
+            dropped = (dropped[0], index + frame.samples)
+            lengths = (expected - kept, dropped[1] - dropped[0], expected - dropped[1])
+            if min(lengths) > MOST_BACK_SECONDS * clock.rate_hz:
+                raise SampleError(clock_starts_anew(expected / clock.rate_hz))
     if run is not None:
         yield run.clock.rate_hz, run.start, run.mono()
 

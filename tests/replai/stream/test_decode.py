@@ -142,14 +142,13 @@ def test_media_that_do_not_decode_name_the_sample(index: DatasetIndex, damage: b
     assert failed == Failed(one.place, one.row, str(caught.value))
 
 
-@pytest.mark.parametrize("facts", [{"width": 9999}, {"height": 3000}])
+@pytest.mark.parametrize("facts", [{"width": 9999}, {"height": 300}])
 def test_a_record_of_another_video_is_a_sample_error(
     index: DatasetIndex, facts: dict[str, int]
 ) -> None:
     one = sample(index, rows_with(index, 1)[0])
-    video = replace(one.record.video, width=1000, height=1000)
-    one = replace(one, record=replace(one.record, video=replace(video, **facts)))
-    with pytest.raises(SampleError, match=f"sample {one.key}: crop"):
+    one = replace(one, record=replace(one.record, video=replace(one.record.video, **facts)))
+    with pytest.raises(SampleError, match=f"sample {one.key}: frames of .* were recorded"):
         decode_sample(one, config())
 
 
