@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import sys
@@ -92,8 +93,20 @@ def _left_at_the_end() -> Iterator[None]:
 
 
 def _leave() -> None:
+    """Leaves the process group, and lets it go at the end of the process.
+
+    Its threads may need Python's lock to end. Who waits for them with that lock in hand waits for
+    ever: DDP's model, if it is the group's last holder, as where an error's frames keep it
+    (https://github.com/pytorch/pytorch/issues/56297). The group's own Python object does not, while
+    the interpreter is whole (https://github.com/pytorch/pytorch/pull/179291).
+    """
     if dist.is_initialized():
+        atexit.register(_let_go, dist.group.WORLD)
         dist.destroy_process_group()
+
+
+def _let_go(_group: dist.ProcessGroup | None) -> None:
+    """Does nothing: `atexit` has held its argument until now."""
 
 
 def _end_process(error: BaseException) -> NoReturn:

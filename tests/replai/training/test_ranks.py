@@ -4,6 +4,7 @@ not answer."""
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -166,3 +167,57 @@ def test_a_rank_ends_by_itself_when_its_peer_has_ended_or_is_silent(
         for process in ranks:
             process.kill()
             process.join()
+
+
+BUSY_END = """
+import torch
+import torch.distributed.nn.functional  # before ranks meet: its defaults would hold their group
+from torch.nn.parallel import DistributedDataParallel
+
+from replai.core.errors import UserError, exits_cleanly
+from replai.training.ranks import joined_ranks
+
+ONES = torch.ones(1_000_000)
+
+
+class Busy(DistributedDataParallel):
+    def __del__(self):
+        self.process_group.allreduce([ONES])
+
+
+def train(model):
+    raise UserError("enough")
+
+
+@exits_cleanly
+def main():
+    with joined_ranks(60):
+        train(Busy(torch.nn.Linear(1, 1)))
+
+
+main()
+"""
+
+
+def test_a_rank_ends_while_its_threads_are_still_at_a_collective(tmp_path: Path) -> None:
+    """They need Python's lock to end, and a model that ends last would wait for them with it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    files = [(tmp_path / f"{rank}.txt").open("w+") for rank in (0, 1)]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", BUSY_END],
+            env={**os.environ, **meeting, "RANK": str(rank)},
+            stderr=said,
+        )
+        for rank, said in enumerate(files)
+    ]
+    try:
+        assert [process.wait(100) for process in ranks] == [EXIT_BAD_INPUT, EXIT_BAD_INPUT]
+        assert [Path(said.name).read_text() for said in files] == ["error: enough\n"] * 2
+    finally:
+        for process, said in zip(ranks, files, strict=True):
+            process.kill()
+            process.wait()
+            said.close()
