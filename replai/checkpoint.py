@@ -16,6 +16,7 @@ from rich.progress import wrap_file
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.store_errors import naming_store_errors
 from replai.core.urls import without_secrets
 
 FORMAT = "replai-checkpoint-1"
@@ -53,7 +54,7 @@ def load_foreign(url: str) -> dict[str, Any]:
     """
     with TemporaryDirectory() as folder:
         path = storage.local_path(url) if storage.is_local(url) else _fetched(url, Path(folder))
-        with storage.naming_store_errors(url), path.open("rb") as file:
+        with naming_store_errors(url), path.open("rb") as file:
             is_old = file.read(len(BEFORE_TORCH_1_6)) == BEFORE_TORCH_1_6
             is_zip = zipfile.is_zipfile(file)
         if not (is_zip or is_old):
@@ -88,7 +89,7 @@ def _load_tensors(source: Path | io.BytesIO, url: str, *, mmap: bool = False) ->
 def _fetched(url: str, folder: Path) -> Path:
     path, size = folder / "checkpoint.pt", storage.stated_size(url)
     with (
-        storage.naming_store_errors(url),
+        naming_store_errors(url),
         storage.open_input(url) as source,
         path.open("wb") as target,
         wrap_file(source, size or 0, description=f"fetching {without_secrets(url)}") as shown,

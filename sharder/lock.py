@@ -19,6 +19,7 @@ from pathlib import Path
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.file_lock import HeldError, hold, owner
+from replai.core.store_errors import naming_store_errors
 from sharder.part import PARTS_NAME
 from sharder.report import console
 
@@ -36,7 +37,7 @@ def only_one(target: str, url: str = "", work: str = "pack") -> Iterator[Callabl
     """
     url = url or storage.join(target, LOCK_NAME)
     if storage.is_local(target):
-        with storage.naming_store_errors(target):
+        with naming_store_errors(target):
             path = storage.local_path(url)
             missing = [folder for folder in path.parents if not folder.exists()]
             file = _locked(path, target, work)
@@ -140,7 +141,7 @@ class Lease:
 
 def _read(url: str) -> bytes | None:
     fs, path = storage.filesystem(url)
-    with storage.naming_store_errors(url):
+    with naming_store_errors(url):
         try:
             return bytes(fs.cat_file(path))
         except FileNotFoundError:

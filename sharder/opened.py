@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from replai.core import storage
+from replai.core.store_errors import naming_store_errors
 from replai.media.container import Media, damage_is_sample_error, open_sample
 from sharder.heads import Heads
 
@@ -59,7 +60,7 @@ class OpenSources:
         source = self._kept.pop(url, None) or self._opened(url)
         with ExitStack() as closing:
             closing.push(source.closing)
-            with storage.naming_store_errors(url), damage_is_sample_error():
+            with naming_store_errors(url), damage_is_sample_error():
                 yield source.media
             if self._may_keep and source.media.stores_dts:
                 closing.pop_all()

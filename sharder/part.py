@@ -14,6 +14,7 @@ from typing import Any
 from replai.core import storage
 from replai.core.errors import NotFoundError, SampleError
 from replai.core.record import SampleRecord
+from replai.core.store_errors import naming_store_errors
 from replai.core.timeline import Span
 from sharder.encode import Profile
 from sharder.encoded import EncodedSegment
@@ -47,7 +48,7 @@ def make_shard(task: tuple[str, tuple[Segment, ...]], root: str, profile: Profil
     name, segments = task
     skipped: list[tuple[str, str]] = []
     with _scratch_file(root) as path:
-        with storage.naming_store_errors(str(path)), path.open("wb") as file:
+        with naming_store_errors(str(path)), path.open("wb") as file:
             written = write_shard(_samples(segments, profile, skipped), file)
         part = Part(
             name=name, size=written.size, md5=written.md5, rows=written.rows, skipped=tuple(skipped)
@@ -107,7 +108,7 @@ def _part_url(root: str, name: str) -> str:
 def _scratch_file(root: str) -> Iterator[Path]:
     """A temporary file, on the root's own disk where that is local; gone afterwards."""
     folder = storage.local_path(root) / SCRATCH_NAME if storage.is_local(root) else None
-    with storage.naming_store_errors("temporary files (TMPDIR)" if folder is None else root):
+    with naming_store_errors("temporary files (TMPDIR)" if folder is None else root):
         if folder is not None:
             folder.mkdir(exist_ok=True)  # below what `begin` has made: seen from here, or refused
         scratch = tempfile.TemporaryDirectory(dir=folder)

@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 
-from replai.core import storage
 from replai.core.errors import PeerLostError, UserError
+from replai.core.store_errors import first_line
 from sharder.engine import ctrl_c_waiting
 from sharder.ray_task import Home, versions, work
 from sharder.report import console
@@ -155,7 +155,7 @@ def _connect(address: str) -> None:
         ray.init(address, logging_level=logging.CRITICAL, log_to_driver=False)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"no Ray cluster can be used at {address} ({storage.first_line(error)}); start one "
+            f"no Ray cluster can be used at {address} ({first_line(error)}); start one "
             "with `ray start --head`, join it from this machine with "
             "`ray start --address=HOST:PORT`, or leave out --ray-address to start one here"
         ) from None
@@ -169,7 +169,7 @@ def _result(ref: Any) -> Any:
         if "No module named" in str(error.cause):
             raise UserError(
                 f"a node of the Ray cluster lacks what is installed here "
-                f"({storage.first_line(error.cause)}); install the same on every node"
+                f"({first_line(error.cause)}); install the same on every node"
             ) from None
         raise error.cause from error
     except (WorkerCrashedError, OutOfMemoryError) as error:
@@ -179,7 +179,7 @@ def _result(ref: Any) -> Any:
         ) from error
     except RayError as error:
         raise PeerLostError(
-            f"Ray lost a task ({storage.first_line(error)}); run the same command again"
+            f"Ray lost a task ({first_line(error)}); run the same command again"
         ) from error
 
 

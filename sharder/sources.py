@@ -20,6 +20,7 @@ from replai.core.errors import (
     SampleError,
     UserError,
 )
+from replai.core.store_errors import naming_store_errors
 from replai.core.video_ids import VIDEO_EXTENSIONS, normal_id
 from replai.media.probe import MediaFacts, probe
 from sharder.report import Skipped, name_skipped
@@ -109,7 +110,7 @@ def _size_or_refusal(source: Source) -> int | UserError:
         size = storage.file_size(source.url)
         says_all = source.url.startswith(_SAY_ALL_BY_HEAD) or storage.is_local(source.url)
         if size and not says_all:
-            with storage.naming_store_errors(source.url):
+            with naming_store_errors(source.url):
                 storage.read_range(source.url, 0, 1)  # an archived object has a size, and no bytes
         return size
     except CredentialsError:

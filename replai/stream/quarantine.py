@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.store_errors import naming_store_errors
 
 NAMED_IN_ERROR = 3
 
@@ -102,7 +102,7 @@ class Quarantine:
         self._in_a_row += 1
         self.count += 1
         if self._path is not None:
-            with storage.naming_store_errors(str(self._path)):
+            with naming_store_errors(str(self._path)):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")

@@ -13,6 +13,7 @@ from fsspec.asyn import AsyncFileSystem
 from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.obstore_reads import can_read, is_preferred, obstore_filesystem
+from replai.core.store_errors import naming_store_errors
 from replai.core.web_reads import NoRangesError
 from replai.stream.retry import may_pass
 
@@ -107,7 +108,7 @@ async def get_range(url: str, offset: int, size: int, s3_client: S3Client) -> by
             return b""  # what S3 and HTTP answer where the file ends before `offset`
         if may_pass(error):
             raise
-        with storage.naming_store_errors(url):
+        with naming_store_errors(url):
             raise
 
 
@@ -133,7 +134,7 @@ def read_here(url: str, offset: int, size: int) -> bytes:
     except Exception as error:
         if may_pass(error):
             raise
-        with storage.naming_store_errors(url):
+        with naming_store_errors(url):
             raise
 
 
@@ -145,7 +146,7 @@ async def current_size(url: str, timeout_seconds: float) -> int | None:
     except Exception as error:
         if may_pass(error):
             return None
-        with storage.naming_store_errors(url):
+        with naming_store_errors(url):
             raise
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replai.core.storage import http_status, is_elsewhere, is_refusal, is_store_error
+from replai.core.store_errors import http_status, is_elsewhere, is_refusal, is_store_error
 
 # Of botocore: trouble that a second try cannot mend, and that is no single file's.
 _HOPELESS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError"}

@@ -20,6 +20,7 @@ from replai.core import storage
 from replai.core.errors import SampleError, UserError
 from replai.core.index import DatasetIndex
 from replai.core.seeding import generator
+from replai.core.store_errors import first_line
 from replai.stream.request import Hedge, S3Client, get_range, read_here
 from replai.stream.retry import Patience, RetryConfig, Silence, may_pass, waits_seconds
 from replai.stream.shards import ShardSizes
@@ -216,7 +217,7 @@ class Store:
 
     async def _reason(self, row: int, error: Exception, attempts: int, began: float) -> str:
         """Why sample `row` is given up; raises UserError where it is not the sample's fault."""
-        said = storage.first_line(error)
+        said = first_line(error)
         if isinstance(error, SampleError):
             self._line(row).silence.end()
             await self._shard_sizes.refuse_another(self._stored.shard_number(row))

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from replai.core import storage
 from replai.core.errors import UserError
 from replai.core.file_lock import HeldError, hold, is_at
+from replai.core.store_errors import naming_store_errors
 from replai.training.ranks import Ranks
 
 LOCK_NAME = ".lock"
@@ -35,7 +35,7 @@ def claimed(folder: Path, ranks: Ranks, timeout_seconds: float) -> Iterator[None
         yield
         return
     with ExitStack() as stack:
-        with storage.naming_store_errors(str(folder)):
+        with naming_store_errors(str(folder)):
             file = _held(folder, min(WAIT_SECONDS, timeout_seconds / 2))
         if file is not None:
             stack.enter_context(file)

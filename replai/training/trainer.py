@@ -15,6 +15,7 @@ from replai.checkpoint import load_checkpoint, save_checkpoint
 from replai.core import storage
 from replai.core.config import config_dict, config_yaml
 from replai.core.errors import PeerLostError, UserError
+from replai.core.store_errors import naming_store_errors
 from replai.objectives import ObjectiveOutput
 from replai.stream.collate import AVBatch
 from replai.stream.figures import Figures, verdict
@@ -155,7 +156,7 @@ class Trainer:
         found = held_out(self.stepper, Feed(self.ranks.device)(self.held_out()))
         if self.ranks.is_first:
             directory = self.config.folder
-            with storage.naming_store_errors(self.config.out):
+            with naming_store_errors(self.config.out):
                 write_moments(directory, found.first, self.learner.encoders)
                 write_row(directory, self.step, epoch + 1, found.moments)
         return {f"held_out/{k}": value for k, value in self.ranks.mean(found.means).items()}
@@ -206,12 +207,12 @@ class Trainer:
     def _record_samples(self, batch: AVBatch) -> None:
         row = {"step": self.step, "positions": batch.positions.tolist(), "keys": batch.keys}
         path = self.config.folder / f"samples-rank{self.ranks.rank}.jsonl"
-        with storage.naming_store_errors(self.config.out), path.open("a") as file:
+        with naming_store_errors(self.config.out), path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
     def _opened_log(self) -> MetricsLog:
         directory = self.config.folder
-        with storage.naming_store_errors(self.config.out):
+        with naming_store_errors(self.config.out):
             for left in directory.glob(f".{CHECKPOINT_NAME}.*.tmp"):  # by one that was killed
                 left.unlink(missing_ok=True)
             log = MetricsLog(directory, self.step)
@@ -254,7 +255,7 @@ class Trainer:
             )
 
     def _log(self, log: MetricsLog, row: dict[str, float]) -> None:
-        with storage.naming_store_errors(self.config.out):
+        with naming_store_errors(self.config.out):
             log.write(self.step, row)
 
     def _report_validation(self) -> None:

@@ -10,6 +10,7 @@ from replai.core import storage
 from replai.core.annotations import Annotations, check, read_annotations
 from replai.core.errors import RefusedError, UserError
 from replai.core.index import HEADER_NAME, open_index
+from replai.core.store_errors import naming_store_errors
 from replai.core.urls import without_query
 from sharder.bursts import BurstConfig
 from sharder.detectors import Config
@@ -130,7 +131,7 @@ def _picture_url(output: str) -> str:
 def _refuse_strangers_file(url: str) -> None:
     if not storage.exists(url):
         return
-    with storage.naming_store_errors(url):
+    with naming_store_errors(url):
         start = b"" if storage.is_folder(url) else storage.read_range(url, 0, _SIGNED_BYTES)
     if SOFTWARE.encode() not in start:
         raise UserError(f"{url} exists and is not of `{SOFTWARE}`; give another -o")

@@ -15,6 +15,7 @@ from replai.core.errors import SampleError
 from replai.core.index import DatasetIndex
 from replai.core.record import SampleRecord
 from replai.core.seeding import generator
+from replai.core.store_errors import naming_store_errors
 from replai.media.audio import audio_blocks
 from replai.media.container import open_media
 from replai.media.probe import MediaFacts, probe
@@ -113,7 +114,7 @@ def read_segment(place: Place) -> tuple[SampleRecord, bytes]:
     Raises SampleError if the bytes are not those that were packed, and UserError if the store
     does not give them.
     """
-    with storage.naming_store_errors(place.url):
+    with naming_store_errors(place.url):
         data = storage.read_range(place.url, place.offset, place.size)
     if len(data) != place.size or crc32(data) != place.crc32:
         raise SampleError(f"its bytes in {place.url} are not those that were packed")

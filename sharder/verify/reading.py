@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from replai.core import storage
 from replai.core.errors import UserError
+from replai.core.store_errors import naming_store_errors
 
 CHUNK_BYTES = 8 << 20
 
@@ -48,7 +49,7 @@ class ShardReader:
     def _fetch(self) -> bool:
         """Reads the next chunk; False if the file ends here."""
         try:
-            with storage.naming_store_errors(self._url):
+            with naming_store_errors(self._url):
                 size = min(CHUNK_BYTES, self.size - self.at)
                 self._chunk, self._used = storage.read_range(self._url, self.at, size), 0
         except UserError as error:
