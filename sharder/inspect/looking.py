@@ -166,5 +166,6 @@ def _view(
             if span.contains(m.seconds)
         },
         actions=found.actions,
+        are_given=found.are_given,
         note=found.problem,
     )

@@ -157,7 +157,9 @@ def _show_curve(axes: Axes, view: View, curve: Curve, config: Config) -> None:
     room = max(high - low, 2 * config.min_prominence)
     axes.set_ylim(low - 0.05 * room, low + room * (1.3 if view.numbers else 1.1))
     if not view.moments:
-        said = f"no moment: no peak rises by {config.min_prominence:g} {terms.short_unit} or more"
+        least = f"{config.min_prominence:g} {terms.short_unit}"
+        why = "none was given" if view.are_given else f"no peak rises by {least} or more"
+        said = f"no moment: {why}"
         axes.text(0.5, 0.8, said, transform=axes.transAxes, ha="center", color=PALE, fontsize=11)
     _write_numbers(axes, view, curve.at, low + 1.2 * room)
 

@@ -27,6 +27,8 @@ class View:
     numbers: dict[float, int]
     """Time of a moment → the number under which it is shown below."""
     actions: Sequence[Action]
+    are_given: bool = False
+    """Whether the moments are somebody's own, and not the curve's."""
     note: str = ""
     """Written where the curve would be, if there is none."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from replai.core.record import Action, Moment
@@ -25,9 +26,9 @@ from sharder.inspect.distributions_picture import Histogram, distributions_pictu
 from sharder.inspect.hearing import LOG_MEL, MOST_COLUMNS, Curve, _Pool, pooled_spectrogram
 from sharder.inspect.ink import band_of, clock, spread
 from sharder.inspect.looking import Given, look_at
-from sharder.inspect.overview_picture import _lanes, shortened
+from sharder.inspect.overview_picture import _lanes, _show_hearing, shortened
 from sharder.inspect.sound import loudness_db, wav
-from sharder.inspect.view import chosen, strongest_stretch
+from sharder.inspect.view import View, chosen, strongest_stretch
 from sharder.moi import MoiConfig
 from sharder.sources import find_sources
 from tests.replai.media.synthetic import encoded, number
@@ -144,6 +145,14 @@ def test_words_that_do_not_fit_are_cut() -> None:
     assert shortened("open door", 9) == "open door"
     assert shortened("open door", 6) == "open …"
     assert shortened("open door", 3) == ""
+
+
+@pytest.mark.parametrize(("given", "why"), [(True, "none was given"), (False, "no peak rises by")])
+def test_a_picture_without_a_moment_says_why(*, given: bool, why: str) -> None:
+    axes = Figure().add_subplot()
+    curve = Curve(np.zeros(10, np.float32), 0.0, 0.1)
+    _show_hearing(axes, View("", Span(0, 1), [], None, curve, [], {}, [], given), BurstConfig())
+    assert f"no moment: {why}" in " ".join(text.get_text() for text in axes.texts)
 
 
 def test_a_unit_is_no_formula() -> None:
