@@ -227,6 +227,25 @@ def test_h264_is_refused_where_it_has_no_times(
     assert probe_source(found).problem.startswith("h264 in")
 
 
+def test_a_length_that_no_recording_has_is_not_believed(tmp_path: Path) -> None:
+    """One damaged time: the last picture of a second comes after days."""
+    path = tmp_path / "one.mkv"
+    data = whole(replace(BASE, container="matroska", num_frames=10, audio_codec=None))
+    with av.open(io.BytesIO(data)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        for packet in packets:
+            packet.stream = stream
+            if packet is packets[-1]:
+                assert packet.pts and packet.dts and packet.time_base
+                days = round(5 * 24 * 3600 / packet.time_base)
+                packet.pts, packet.dts = packet.pts + days, packet.dts + days
+            target.mux(packet)
+    with pytest.raises(UserError, match=r"one\.mkv: it would be 120 h long; of more than 100 h"):
+        probe_source(Source("one", str(path), named=True))
+    assert "120 h long" in probe_source(Source("one", str(path), named=False)).problem
+
+
 @pytest.mark.parametrize("profile", [COPY, SMALL])
 def test_what_a_mute_video_has_before_its_first_keyframe_is_missing(profile: Profile) -> None:
     """FFmpeg refuses to seek to before it."""

@@ -14,7 +14,13 @@ import s3fs
 from replai.core import obstore_reads
 from replai.core.errors import UserError
 from replai.core.index import open_index
-from replai.core.obstore_reads import forget_client, is_preferred, obstore_filesystem, read_quickly
+from replai.core.obstore_reads import (
+    can_read,
+    forget_client,
+    is_preferred,
+    obstore_filesystem,
+    read_quickly,
+)
 from tools.seaweed import running_s3
 
 
@@ -33,6 +39,21 @@ def root(small_root: Path) -> Iterator[str]:
     os.environ.update(before)
     s3fs.S3FileSystem.clear_instance_cache()
     forget_client()
+
+
+@pytest.mark.parametrize(
+    ("url", "can"),
+    [
+        ("s3://bucket/data/a.tar", True),
+        ("s3a://bucket/a.tar", True),
+        ("s3://bucket//a.tar", False),
+        ("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/team/a.tar", False),
+        ("https://host/a.tar", False),
+        ("/data/a.tar", False),
+    ],
+)
+def test_what_it_can_name(url: str, *, can: bool) -> None:
+    assert can_read(url) == can
 
 
 def test_a_dataset_on_s3_is_opened_without_s3fs(root: str) -> None:
