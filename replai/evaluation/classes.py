@@ -7,17 +7,29 @@ from collections.abc import Mapping
 from replai.core.errors import UserError
 from replai.core.index import DatasetIndex
 
+MOST_CLASSES = 100_000
 NUMBERED = "numbered in order of the names"
 """What a root's `origins` say of classes whose ids its names alone decide."""
 
 
+def refuse_large_id(what: str, class_id: int) -> None:
+    """Raises UserError for an id that no numbering of classes reaches, as keys of a database do: a
+    classifier has weights for each id up to the highest."""
+    if class_id >= MOST_CLASSES:
+        raise UserError(
+            f"{class_id} is the id of a {what} class; a probe takes ids below {MOST_CLASSES}: "
+            "number the classes from 0 on"
+        )
+
+
 def refuse_other_classes(train: DatasetIndex, test: DatasetIndex) -> None:
     """Raises UserError for a name or a class that means another one in the other split, as where
-    classes were numbered by name in two files that have not the same names.
+    classes were numbered by name in two files that have not the same names, and for large ids.
     """
     classes = (("verb", train.header.verbs, test.header.verbs),
                ("noun", train.header.nouns, test.header.nouns))  # fmt: skip
     for what, ours, theirs in classes:
+        refuse_large_id(what, max([0, *map(int, ours), *map(int, theirs)]))
         origins = [one.header.origins.get(f"{what} classes", "") for one in (train, test)]
         by_name = any(NUMBERED in origin for origin in origins)
         if found := _contradiction(_named(ours), _named(theirs), by_name):

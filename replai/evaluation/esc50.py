@@ -34,8 +34,8 @@ class Recording:
 def read_esc50(folder: str) -> list[Recording]:
     """All recordings, in the order of the list.
 
-    Raises UserError that names file and line for what is missing or no value, or if there are
-    fewer than two folds.
+    Raises UserError that names file and line for what is missing or no value, and if there are
+    fewer than two folds, or one original is in several.
     """
     table = open_table(storage.join(folder, "meta/esc50.csv"))
     table.require(COLUMNS)
@@ -43,6 +43,14 @@ def read_esc50(folder: str) -> list[Recording]:
     folds = {one.fold for one in recordings}
     if len(folds) < 2:
         raise UserError(f"{table.url} has {len(folds)} folds; at least 2 are needed")
+    fold_of = {one.origin: one.fold for one in recordings}
+    for one in recordings:
+        if one.fold != fold_of[one.origin]:
+            raise UserError(
+                f"{table.url}: recordings of the original {one.origin!r} are in folds {one.fold} "
+                f"and {fold_of[one.origin]}; those of one original belong in one fold, or what is "
+                "tested has been trained on"
+            )
     return recordings
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from replai.core.config import config_dict
 from replai.core.errors import UserError
+from replai.evaluation.classes import refuse_large_id
 from replai.evaluation.config import Average, IntervalConfig, Method, ScoringConfig
 from replai.evaluation.features import Features, Task
 from replai.evaluation.linear import fit_heads
@@ -229,9 +230,13 @@ def interval_protocol(config: IntervalConfig, groups: NDArray[np.int64]) -> dict
 
 
 def _num_classes(*splits: Features) -> list[int]:
-    """One more than the highest class id that any of the splits knows, for each task."""
-    return [
-        1 + max([0, *(one for split in splits for one in split.tasks[place].classes),
-                 *(int(split.labels[:, place].max()) for split in splits if len(split))])
+    """One more than the highest class id that any of the splits knows, for each task. Raises
+    UserError for ids that are no numbering."""
+    highest = [
+        max([0, *(one for split in splits for one in split.tasks[place].classes),
+             *(int(split.labels[:, place].max()) for split in splits if len(split))])
         for place in range(len(splits[0].tasks))
     ]  # fmt: skip
+    for task, class_id in zip(splits[0].tasks, highest, strict=True):
+        refuse_large_id(task.name, class_id)
+    return [1 + class_id for class_id in highest]

@@ -85,7 +85,7 @@ def fit_logistic(
     def make(strength: float) -> LogisticRegression:
         return LogisticRegression(C=strength, max_iter=config.max_iterations)
 
-    return _fit(make, "logistic regression", features, num_classes, config, seed)
+    return _fit(make, "logistic", features, num_classes, config, seed)
 
 
 def fit_svm(
@@ -102,12 +102,12 @@ def fit_svm(
         )
         return OneVsRestClassifier(one, n_jobs=torch.get_num_threads())
 
-    return _fit(make, "SVM", features, num_classes, config, seed)
+    return _fit(make, "svm", features, num_classes, config, seed)
 
 
 def _fit(
     make: Make,
-    title: str,
+    name: str,
     features: Features,
     num_classes: Sequence[int],
     config: PenaltyConfig,
@@ -115,20 +115,23 @@ def _fit(
 ) -> PenalisedHeads:
     mean, std = standard(features.values)
     values = ((features.values - mean) / std).numpy()
-    held_out = held_out_items(features.origins, config.held_out, seed)
     fitted = []
     for place, task in enumerate(features.tasks):
         labels = features.labels[:, place].numpy()
         if len(set(labels[labels >= 0].tolist())) < 2:
             raise UserError(f"the training split has fewer than two classes of the {task.name}s")
-        strength = _chosen(make, f"{title}, {task.name}", values, labels, held_out, config)
+        held_out = held_out_items(features.origins, labels >= 0, config.held_out, seed)
+        strength = _chosen(make, name, task.name, values, labels, held_out, config)
         fitted.append(_fitted(make, strength, values, labels, num_classes[place]))
     return PenalisedHeads(mean, std, features.tasks, tuple(fitted))
 
 
-def held_out_items(origins: NDArray[np.str_], share: float, seed: int) -> NDArray[np.bool_]:
-    """bool [N]: the items of a random `share` of the origins; of one at least, if there are two."""
-    names = np.unique(origins)
+def held_out_items(
+    origins: NDArray[np.str_], known: NDArray[np.bool_], share: float, seed: int
+) -> NDArray[np.bool_]:
+    """bool [N]: the items of a random `share` of the origins that have `known` items; of one at
+    least, if there are two."""
+    names = np.unique(origins[known])
     count = min(max(1, round(share * len(names))), len(names) - 1)
     chosen = generator(seed, 0, 0, "held out").permutation(names)[:count]
     held_out: NDArray[np.bool_] = np.isin(origins, chosen)
@@ -137,7 +140,8 @@ def held_out_items(origins: NDArray[np.str_], share: float, seed: int) -> NDArra
 
 def _chosen(
     make: Make,
-    title: str,
+    name: str,
+    task: str,
     values: NDArray[np.float32],
     labels: NDArray[np.int64],
     held_out: NDArray[np.bool_],
@@ -150,13 +154,13 @@ def _chosen(
     fits, tries = known & ~held_out, known & held_out
     if len(set(labels[fits])) < 2 or not tries.any():
         raise UserError(
-            f"{title}: too little is labelled to hold videos out and choose among "
-            f"{len(config.strengths)} strengths; give one alone, as in logistic.strengths=[1.0]"
+            f"{name}, {task}: too little is labelled to hold videos out and choose among "
+            f"{len(config.strengths)} strengths; give one alone, as in {name}.strengths=[1.0]"
         )
     count = int(labels.max()) + 1
     answers = torch.from_numpy(labels[tries])
     found = []
-    for strength in with_progress(config.strengths, len(config.strengths), title):
+    for strength in with_progress(config.strengths, len(config.strengths), f"{name}, {task}"):
         one = _fitted(make, strength, values[fits], labels[fits], count)
         found.append(float(top_k_hits(one.predict(values[tries]), answers, 1).float().mean()))
     return float(config.strengths[int(np.argmax(found))])

@@ -72,7 +72,7 @@ def read_features(
     encoders = trained_and_random(config)
     if recordings:
         _refuse_short_sounds(config.sounds, encoders[TRAINED])
-    quarantine = _fresh_quarantine(config.out, share.rank)
+    quarantine = _fresh_quarantine(config.out, share)
     actions = tuple(_read(encoders, one, config, device, share, quarantine) for one in splits)
     sounds = _heard(encoders, recordings, config, device, share, quarantine)
     return ProbeFeatures(actions, sounds)
@@ -236,13 +236,19 @@ def _probe_sounds(features: dict[str, Features], config: ProbeConfig) -> dict[st
     }
 
 
-def _fresh_quarantine(out: str, rank: int) -> Path | None:
-    """The file for bad samples, without an earlier probe's; None where OUT is no local folder."""
+def _fresh_quarantine(out: str, share: Share) -> Path | None:
+    """The file for bad samples, without those of an earlier probe, which may have had more ranks;
+    None where OUT is no local folder."""
     if not storage.is_local(out):
         return None
-    name = f"quarantine-rank{rank}.jsonl" if rank else QUARANTINE_NAME
-    path = storage.local_path(out) / name
+    folder = storage.local_path(out)
+    path = folder / (f"quarantine-rank{share.rank}.jsonl" if share.rank else QUARANTINE_NAME)
     path.unlink(missing_ok=True)
+    if share.rank == 0:
+        now = {f"quarantine-rank{rank}.jsonl" for rank in range(share.world_size)}
+        for earlier in folder.glob("quarantine-rank*.jsonl"):
+            if earlier.name not in now:
+                earlier.unlink(missing_ok=True)
     return path
 
 

@@ -38,10 +38,13 @@ def in_parts(
     """forward(x), float [B, D], by `num_parts` equal parts of x [B, ...], one graph at a time.
 
     The same numbers and gradients as of all rows at once where rows do not meet in `forward`. In
-    BatchNorm they meet: it then has the statistics of each part. Without gradient it is one call.
+    BatchNorm they meet: it then has the statistics of each part. Without gradient nothing is
+    computed again, and parts need not be equal.
     """
-    if num_parts == 1 or not torch.is_grad_enabled():
+    if num_parts == 1:
         return forward(x)
+    if not torch.is_grad_enabled():
+        return torch.cat([forward(part) for part in x.chunk(num_parts)])
     assert len(x) % num_parts == 0, "checked when the run starts"
     return torch.cat([recomputed(forward, part, within) for part in x.chunk(num_parts)])
 

@@ -44,7 +44,7 @@ def print_table(result: Result, out: str) -> None:
     for row, fields in result.items():
         table.add_row(row, *(_cell(fields, name) for name in names))
     console.print(table)
-    for line in protocol_lines(result):
+    for line in (*protocol_lines(result), *unfinished_lines(result)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     told = f"written: {out}/probe.json, {out}/probe.png, {out}/probe-classes.png"
     console.print(told, highlight=False, markup=False, soft_wrap=True)
@@ -66,6 +66,19 @@ def protocol_lines(result: Result) -> Iterator[str]:
             if (what, protocol["classifier"]) not in told:
                 yield f"{what}, {_protocol(what, protocol)}"
             told.add((what, protocol["classifier"]))
+
+
+def unfinished_lines(result: Result) -> Iterator[str]:
+    """The fits that were broken off before they had come to their end."""
+    for row, fields in result.items():
+        for what, said in fields.get("protocol", {}).items():
+            fits = said["folds"].values() if what == "sounds" else [said]
+            tasks = {t for one in fits for t, came in one.get("converged", {}).items() if not came}
+            if tasks:
+                yield (
+                    f"{row}: {said['classifier']} did not come to its end for "
+                    f"{', '.join(sorted(tasks))}; raise {said['classifier']}.max_iterations"
+                )
 
 
 def _protocol(what: str, said: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from replai.evaluation.scores import top_k_hits
 from tests.replai.evaluation.made_up import separable
 
 CONFIG = PenaltyConfig(strengths=[1e-4, 1e-2, 1.0])
+ALL = np.ones(200, bool)
 
 
 @pytest.mark.parametrize("fit", [fit_logistic, fit_svm])
@@ -39,7 +40,7 @@ def test_the_strength_is_the_best_on_held_out_videos() -> None:
     labels = torch.randint(3, (200, 2), generator=draw)
     labels[:, 0] = torch.where(torch.rand(200, generator=draw) < 0.5, video % 3, labels[:, 0])
     features = replace(features, values=torch.cat([features.values, own], 2), labels=labels)
-    held_out = held_out_items(features.origins, CONFIG.held_out, seed=0)
+    held_out = held_out_items(features.origins, ALL, CONFIG.held_out, seed=0)
     found = {}
     for strength in CONFIG.strengths:
         alone = PenaltyConfig(strengths=[strength])
@@ -54,12 +55,21 @@ def test_the_strength_is_the_best_on_held_out_videos() -> None:
 
 def test_whole_videos_are_held_out() -> None:
     origins = separable(200, 0).origins
-    held_out = held_out_items(origins, 0.2, seed=3)
+    held_out = held_out_items(origins, ALL, 0.2, seed=3)
     assert held_out.sum() == 40
     assert not set(origins[held_out]) & set(origins[~held_out])
-    assert (held_out != held_out_items(origins, 0.2, seed=4)).any()
-    assert held_out_items(np.array(["a", "b"]), 0.01, seed=0).sum() == 1
-    assert held_out_items(np.array(["a", "a"]), 0.9, seed=0).sum() == 0
+    assert (held_out != held_out_items(origins, ALL, 0.2, seed=4)).any()
+    assert held_out_items(np.array(["a", "b"]), ALL[:2], 0.01, seed=0).sum() == 1
+    assert held_out_items(np.array(["a", "a"]), ALL[:2], 0.9, seed=0).sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_videos_that_are_labelled_are_held_out(seed: int) -> None:
+    """Nouns are of 3 videos in 20."""
+    origins = separable(200, 0).origins
+    known = np.isin(origins, np.unique(origins)[:3])
+    held_out = held_out_items(origins, known, 0.2, seed)
+    assert len(set(origins[held_out & known])) == 1
 
 
 def test_what_does_not_converge_is_told() -> None:
@@ -80,8 +90,10 @@ def test_a_choice_that_nothing_can_be_held_out_for_is_refused() -> None:
     """Rather than made in silence."""
     one_video = separable(10, 0)
     assert len(set(one_video.origins)) == 1
-    with pytest.raises(UserError, match="verb: too little is labelled to hold videos out"):
-        fit_logistic(one_video, (3, 3), CONFIG, seed=0)
+    for fit, name in ((fit_logistic, "logistic"), (fit_svm, "svm")):
+        told = rf"{name}, verb: too little is labelled .* as in {name}\.strengths="
+        with pytest.raises(UserError, match=told):
+            fit(one_video, (3, 3), CONFIG, seed=0)
     alone = PenaltyConfig(strengths=[0.1])
     assert fit_logistic(one_video, (3, 3), alone, seed=0).protocol()["C"]["verb"] == 0.1
 

@@ -153,6 +153,11 @@ def of_a_file(*names: str) -> Classes:
         (of_a_file("cut", "cut"), of_a_file("cut", "cut"), ""),
         (of_a_file("cut", "cut"), of_a_file("put", "cut"), ""),
         (of_a_file("cut", "cut"), of_a_file("a", "b", "cut"), "'cut' of the verbs is class 0"),
+        (
+            of_a_file("cut"),
+            Classes({10**9: "cut"}, "a.csv"),
+            "1000000000 is the id of a verb class",
+        ),
     ],
 )
 def test_class_ids_that_mean_two_things_are_refused(
@@ -253,12 +258,14 @@ def test_bad_samples_are_named_once_and_counted_on_the_screen(
     index = open_index(str(root))
     victim = index.column("key")[index.column("num_actions") == 1][0]
     damage(root, victim)
+    (tmp_path / "quarantine-rank5.jsonl").write_text("of a probe on more ranks")
     for _ in range(2):  # a second probe does not repeat what the first one wrote
         capsys.readouterr()
         outcome = run_probe(config(root, other_root, tmp_path, checkpoint), CPU)["trained"]
     written = (tmp_path / "quarantine.jsonl").read_text()
     named = [json.loads(row)["key"] for row in written.splitlines()]
     assert named == [victim]
+    assert not (tmp_path / "quarantine-rank5.jsonl").exists()
     line = f"1 bad samples of {root} are left out; they are named in {tmp_path}/quarantine.jsonl"
     assert capsys.readouterr().out.splitlines()[1:] == [line]
     assert outcome.to_fields()["protocol"]["actions"]["num_left_out"] == 1

@@ -166,6 +166,7 @@ def test_what_is_missing_or_wrong_is_one_line(folder: Path, tmp_path: Path) -> N
         (["1-1-A-0.wav,one,0,dog,True,1,A"], r"esc50\.csv line 2: fold is 'one'"),
         (["../x.wav,1,0,dog,True,1,A"], r"esc50\.csv line 2: '\.\./x\.wav' is no file name"),
         ([good, good], "has 1 folds; at least 2"),
+        ([good, "2-1-B-0.wav,2,0,dog,True,1,B"], "original '1' are in folds 1 and 2"),
     ):
         with fsspec.open("memory://esc/meta/esc50.csv", "wt") as file:
             file.write("\n".join([",".join(HEADER), *rows]) + "\n")

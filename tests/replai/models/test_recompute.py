@@ -97,8 +97,11 @@ def test_nothing_is_recomputed_without_a_gradient() -> None:
     model = encoders("batch").eval()
     expected = model.encode_video(small_batch(3)["video"])
     model.num_parts = 2  # does not divide 3
+    seen: list[int] = []
+    model.video.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
     with torch.no_grad():
         torch.testing.assert_close(model.encode_video(small_batch(3)["video"]), expected)
+    assert seen == [2, 1], "held-out batches need the room of a part alone, as those of training"
 
 
 def test_statistics_are_put_back_after_an_error() -> None:

@@ -43,6 +43,25 @@ def test_the_table_has_figures_intervals_and_protocol(
     assert "[dim]" not in said
 
 
+def test_a_fit_that_was_broken_off_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def fitted(classifier: str, **converged: bool) -> dict[str, object]:
+        return {**PROTOCOL, "classifier": classifier, "converged": converged}
+
+    folds = {"1": {"converged": {"sound": True}}, "2": {"converged": {"sound": False}}}
+    sounds = {**PROTOCOL, "classifier": "svm", "clips": 1, "num_sounds": 4, "folds": folds}
+    result = {
+        "trained": {**outcome(), "protocol": {"actions": fitted("logistic", verb=True, noun=True)}},
+        "random": {**outcome(), "protocol": {"actions": fitted("logistic", verb=True, noun=False),
+                                             "sounds": sounds}},
+    }  # fmt: skip
+    print_table(result, "out")
+    said = [line for line in capsys.readouterr().out.splitlines() if "its end" in line]
+    assert said == [
+        "random: logistic did not come to its end for noun; raise logistic.max_iterations",
+        "random: svm did not come to its end for sound; raise svm.max_iterations",
+    ]
+
+
 def test_what_is_written_can_be_read_again(tmp_path: Path) -> None:
     write_probe(RESULT, str(tmp_path))
     assert json.loads((tmp_path / "probe.json").read_text()) == RESULT
