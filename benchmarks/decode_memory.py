@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--decodes", type=int, default=NUM_DECODES)
     arguments = parser.parse_args()
+    if arguments.decodes < WARM_DECODES:
+        parser.error(f"--decodes is {arguments.decodes}; it must be at least {WARM_DECODES}")
     av.logging.set_level(None)
     counts = {"views": 0, "refused": 0}
     megabytes: dict[int, float] = {}

@@ -15,11 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from replai.core.config import load_config
 from replai.core.errors import UserError, exits_cleanly
@@ -220,17 +225,30 @@ def _make(seed: Seed, row: str, ready: Future[None]) -> None:
 
 
 def _claim(out: Path, configs: Path) -> None:
-    """Refuses a folder that holds runs of other settings; keeps the settings in it."""
-    given = {path.name: path.read_text() for path in sorted(configs.glob("*.yaml"))}
+    """Refuses a folder that holds runs of other settings; keeps the settings in it.
+
+    More seeds, or another number of jobs, are no other settings.
+    """
     kept = out / "settings"
     if kept.exists():
-        found = {path.name: path.read_text() for path in sorted(kept.glob("*.yaml"))}
-        if found != given:
+        if _settings(kept) != _settings(configs):
             raise UserError(f"{out} holds runs of other settings than {configs}; give another out")
         return
-    kept.mkdir(parents=True)
-    for name, text in given.items():
-        (kept / name).write_text(text)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, ignore_cleanup_errors=True) as folder:
+        for path in sorted(configs.glob("*.yaml")):
+            shutil.copy(path, folder)
+        Path(folder).rename(kept)  # all of them, or none
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What the YAML files in `folder` say, as far as it decides what a row comes to."""
+    found: dict[str, Any] = {
+        path.name: OmegaConf.to_container(OmegaConf.load(path)) for path in folder.glob("*.yaml")
+    }
+    for name in ("jobs", "seeds"):
+        found.get("preset.yaml", {}).pop(name, None)
+    return found
 
 
 def _write(seeds: Sequence[Seed], preset: Preset, name: str, results: Path, command: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import platform
@@ -12,7 +11,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,10 +19,10 @@ from typing import Any
 import torch
 
 from benchmarks.contest.data import make_root
-from benchmarks.steps.fed import decoded_batches, fed_by, open_stream
+from benchmarks.steps.fed import decoded_batches, feed_rounds, open_stream
 from benchmarks.steps.figures import feed_figures, step_figures
 from benchmarks.steps.size import SIZES, Size
-from benchmarks.steps.turns import play, seconds, waits
+from benchmarks.steps.turns import play, waits
 from benchmarks.steps.ways import TRAINER, make_steps
 from replai.core.errors import UserError, exits_cleanly
 from replai.core.index import open_index
@@ -52,19 +50,13 @@ def benchmark(
     waited_for = waits(steps[TRAINER], placed, device)
     skipped = workers * PREFETCHED + 2
     stream = open_stream(index, size, workers, per_visit)
-    streamed = fed_by(stream, steps[TRAINER], device, skipped, size.fed_steps)
     pinned = [one.pin_memory() for one in batches] if device.type == "cuda" else batches
-    in_memory = itertools.cycle(pinned)
-    from_memory = fed_by(in_memory, steps[TRAINER], device, 2, size.fed_steps)
-    resident = itertools.repeat((placed.views, placed.rows), size.fed_steps)
-    started = time.perf_counter()
-    seconds(steps[TRAINER], resident, device)
-    resident_seconds = (time.perf_counter() - started) / size.fed_steps
+    rounds = feed_rounds(stream, pinned, placed, steps[TRAINER], size, device, skipped)
     return {
         "figures": {
             **step_figures(turns, size.batch),
             **({"waits_a_step": len(waited_for)} if device.type == "cuda" else {}),
-            **feed_figures(streamed, from_memory, resident_seconds, cpu_seconds, size.batch),
+            **feed_figures(rounds, cpu_seconds, size.batch),
         },
         "raw": {
             "device": _device_name(device),
@@ -73,9 +65,7 @@ def benchmark(
             "per_visit": per_visit,
             "turns": {name: [asdict(turn) for turn in rows] for name, rows in turns.items()},
             "waits": waited_for,
-            "fed": asdict(streamed),
-            "from_memory": asdict(from_memory),
-            "resident_seconds": resident_seconds,
+            "fed": [asdict(one) for one in rounds],
         },
         "command": shlex.join(["python", "benchmarks/train_step.py", *sys.argv[1:]]),
         "versions": versions(),

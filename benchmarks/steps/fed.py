@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,7 +18,7 @@ from replai.objectives import Rows, make_objective
 from replai.stream.collate import AVBatch
 from replai.stream.loader import AVStream, StreamConfig
 from replai.stream.sampling import SamplingConfig
-from replai.training.feed import Feed
+from replai.training.feed import Feed, Placed
 
 MANY_EPOCHS = 1_000_000
 
@@ -31,6 +31,20 @@ class Fed:
     seconds: float
     idle_seconds: float
     """Of the device, for want of a batch."""
+
+    @property
+    def seconds_a_step(self) -> float:
+        """On the wall's clock."""
+        return self.seconds / self.steps
+
+
+@dataclass(frozen=True)
+class FeedRound:
+    """One turn of each: steps that the stream feeds, that memory feeds, on one batch there."""
+
+    streamed: Fed
+    from_memory: Fed
+    resident: Fed
 
 
 def open_stream(index: DatasetIndex, size: Size, num_workers: int, per_visit: int = 1) -> AVStream:
@@ -56,6 +70,28 @@ def decoded_batches(stream: AVStream, count: int) -> tuple[list[AVBatch], float]
     return found, (time.process_time() - started) / sum(map(len, found))
 
 
+def feed_rounds(
+    stream: AVStream, decoded: Sequence[AVBatch], placed: Placed, step: Step, size: Size,
+    device: torch.device, skipped: int,
+) -> list[FeedRound]:  # fmt: skip
+    """Turns of each in rounds, every second round in the opposite order. Of what the stream's
+    workers made ready meanwhile, `skipped` batches, no step counts."""
+    streamed, in_memory = iter(stream), itertools.cycle(decoded)
+    resident = itertools.repeat((placed.views, placed.rows))
+    turns: dict[str, Callable[[], Fed]] = {
+        "streamed": lambda: fed_by(streamed, step, device, skipped, size.fed_steps),
+        "from_memory": lambda: fed_by(in_memory, step, device, 2, size.fed_steps),
+        "resident": lambda: _timed(step, resident, device, size.fed_steps),
+    }
+    found = []
+    for number in range(size.fed_rounds):
+        fed = {name: turns[name]() for name in list(turns)[:: 1 if number % 2 == 0 else -1]}
+        found.append(FeedRound(**fed))
+        told = "  ".join(f"{name} {1000 * one.seconds_a_step:.2f}" for name, one in fed.items())
+        print(f"round {number + 1}  ms a step: {told}", flush=True)
+    return found
+
+
 def fed_by(
     batches: Iterable[AVBatch], step: Step, device: torch.device, skipped: int, count: int
 ) -> Fed:
@@ -64,8 +100,14 @@ def fed_by(
     placed: Iterator[tuple[Views, Rows]] = ((one.views, one.rows) for one in feed(batches))
     seconds(step, itertools.islice(placed, skipped), device)
     before = feed.idle_seconds()
+    fed = _timed(step, placed, device, count)
+    return replace(fed, idle_seconds=feed.idle_seconds() - before)
+
+
+def _timed(
+    step: Step, placed: Iterator[tuple[Views, Rows]], device: torch.device, count: int
+) -> Fed:
     wait_for(device)
     started = time.perf_counter()
     seconds(step, itertools.islice(placed, count), device)
-    taken = time.perf_counter() - started
-    return Fed(count, taken, feed.idle_seconds() - before)
+    return Fed(count, time.perf_counter() - started, 0.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.steps.fed import Fed
+from benchmarks.steps.fed import FeedRound
 from benchmarks.steps.turns import Turn
 from benchmarks.steps.ways import COMPILED, REFERENCE, TRAINER
 
@@ -39,17 +39,26 @@ def step_figures(turns: Turns, batch: int) -> dict[str, float]:
     return found
 
 
-def feed_figures(
-    streamed: Fed, from_memory: Fed, resident_seconds: float, cpu_seconds: float, batch: int
-) -> dict[str, float]:
-    """Of fed steps beside `resident_seconds` a step, and `cpu_seconds` of decode a moment."""
+def feed_figures(rounds: Sequence[FeedRound], cpu_seconds: float, batch: int) -> dict[str, float]:
+    """Of fed steps in rounds beside resident ones, and `cpu_seconds` of decode a moment."""
+
+    def median(figure: Callable[[FeedRound], float]) -> float:
+        return statistics.median(map(figure, rounds))
+
+    a_step = median(lambda one: one.resident.seconds_a_step)
     return {
-        "fed_over_resident": resident_seconds * streamed.steps / streamed.seconds,
-        "fed_wait_share": streamed.idle_seconds / streamed.seconds,
-        "from_memory_over_resident": resident_seconds * from_memory.steps / from_memory.seconds,
-        "from_memory_wait_share": from_memory.idle_seconds / from_memory.seconds,
+        "fed_over_resident": median(
+            lambda one: one.resident.seconds_a_step / one.streamed.seconds_a_step
+        ),
+        "fed_wait_share": median(lambda one: one.streamed.idle_seconds / one.streamed.seconds),
+        "from_memory_over_resident": median(
+            lambda one: one.resident.seconds_a_step / one.from_memory.seconds_a_step
+        ),
+        "from_memory_wait_share": median(
+            lambda one: one.from_memory.idle_seconds / one.from_memory.seconds
+        ),
         "decode_cpu_ms": 1000 * cpu_seconds,
-        "cores_that_suffice": cores_that_suffice(cpu_seconds, batch / resident_seconds),
+        "cores_that_suffice": cores_that_suffice(cpu_seconds, batch / a_step),
     }
 
 

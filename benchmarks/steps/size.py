@@ -23,7 +23,9 @@ class Size:
     rounds: int = 5
     videos: int = 16
     """Of 52 s in the made-up world."""
-    fed_steps: int = 60
+    fed_steps: int = 30
+    """In a turn."""
+    fed_rounds: int = 5
     decoded_batches: int = 3
     """From which the CPU of a moment is measured."""
     compiles: bool = True
@@ -39,7 +41,7 @@ DEMO = Size(
     ),
     objective=ObjectiveConfig(hidden_dim=128, out_dim=64),
     crop=CropConfig(size_pixels=64, min_short_side=72, max_short_side=96),
-    batch=32, steps=4, rounds=5, videos=8, fed_steps=40,
+    batch=32, steps=4, rounds=5, videos=8, fed_steps=20,
 )  # fmt: skip
 """That of configs/demo.yaml."""
 TINY = Size(
@@ -48,6 +50,7 @@ TINY = Size(
     ),
     objective=ObjectiveConfig(hidden_dim=16, out_dim=8),
     crop=CropConfig(size_pixels=32, min_short_side=32, max_short_side=40),
-    batch=4, steps=1, rounds=1, videos=2, fed_steps=2, decoded_batches=1, compiles=False,
+    batch=4, steps=1, rounds=1, videos=2, fed_steps=2, fed_rounds=2, decoded_batches=1,
+    compiles=False,
 )  # fmt: skip
 SIZES = {"full": FULL, "demo": DEMO, "tiny": TINY}

@@ -23,7 +23,7 @@ from replai.core.urls import without_secrets
 from replai.models import LogMel, LogMelConfig
 from replai.objectives.moment import AUDIO
 from replai.report.plots import moment_strip, training_curves
-from replai.report.probe import protocol_lines
+from replai.report.probe import protocol_lines, unfinished_lines
 from replai.report.probe_pictures import (
     Fields,
     Result,
@@ -167,8 +167,8 @@ def _training(config: RunConfig, rows: list[dict[str, float]]) -> str:
     if held_out:
         last = held_out[-1]
         facts = (
-            "<table><tr><th>on held-out videos, after training</th><th>value</th><th>chance</th>"
-            "</tr>"
+            f"<table><tr><th>on held-out videos, after step {last['step']}</th><th>value</th>"
+            "<th>chance</th></tr>"
             + _fact("direction accuracy (did the sound tell before from after?)",
                     last.get("held_out/direction_accuracy"), 0.5)
             + _fact(f"audio → video retrieval R@1 among {config.batch_size}",
@@ -212,13 +212,16 @@ def _fact(name: str, value: float | None, chance: float) -> str:
 
 def _probe(result: Result) -> str:
     names = figure_names(result)
-    head = "".join(f"<th>{title_of(name).replace(chr(10), '<br>')}</th>" for name in names)
+    titles = [html.escape(title_of(name)).replace("\n", "<br>") for name in names]
+    head = "".join(f"<th>{title}</th>" for title in titles)
     body = "".join(
         f"<tr><td>{html.escape(row)}</td>{''.join(_figure(fields, name) for name in names)}</tr>"
         for row, fields in result.items()
     )
     table = f"<table><tr><th>encoder</th>{head}</tr>{body}</table>"
-    told = "; ".join(html.escape(line) for line in protocol_lines(result))
+    told = "; ".join(
+        html.escape(line) for line in (*protocol_lines(result), *unfinished_lines(result))
+    )
     note = (
         "<p class='note'>Accuracy in % on videos that the linear heads were not trained on; "
         f"the encoders are frozen. {told}</p>"

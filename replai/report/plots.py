@@ -55,7 +55,9 @@ def _curve(axes: Axes, rows: Sequence[dict[str, float]], name: str) -> None:
     held_out = [(row["step"], row[f"held_out/{name}"]) for row in rows if f"held_out/{name}" in row]
     colour = None
     if train:
-        colour = axes.plot(*zip(*train, strict=True), label=name)[0].get_color()
+        form = "-" if train[1:] else "o"  # one point alone is no line
+        (line,) = axes.plot(*zip(*train, strict=True), form, markersize=4, label=name)
+        colour = line.get_color()
     if held_out:
         axes.plot(
             *zip(*held_out, strict=True),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.steps.command import main
-from benchmarks.steps.fed import Fed
+from benchmarks.steps.fed import Fed, FeedRound
 from benchmarks.steps.figures import cores_that_suffice, feed_figures, step_figures
 from benchmarks.steps.size import TINY
 from benchmarks.steps.turns import Turn
@@ -56,7 +56,12 @@ def test_ratios_are_taken_within_a_round_then_the_median() -> None:
 
 
 def test_fed_steps_stand_beside_resident_ones() -> None:
-    found = feed_figures(Fed(10, 4.0, 1.0), Fed(10, 2.5, 0.0), 0.2, 0.012, batch=100)
+    rounds = [
+        FeedRound(Fed(10, 4.0, 1.0), Fed(10, 2.5, 0.0), Fed(10, 2.0, 0.0)),
+        FeedRound(Fed(10, 8.0, 2.0), Fed(10, 5.0, 0.0), Fed(10, 4.0, 0.0)),  # all at half the speed
+        FeedRound(Fed(10, 2.0, 0.0), Fed(10, 9.9, 0.0), Fed(10, 2.0, 0.0)),
+    ]
+    found = feed_figures(rounds, 0.012, batch=100)
     assert found["fed_over_resident"] == pytest.approx(0.5)
     assert found["fed_wait_share"] == pytest.approx(0.25)
     assert found["from_memory_over_resident"] == pytest.approx(0.8)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -172,6 +173,26 @@ def test_a_row_that_an_older_folder_lacks_is_made_and_no_other(
     assert made == [f"{tmp_path}/runs/seed{seed}/start" for seed in (0, 1, 2)]
     assert not any(name.endswith(tuple(f"/{row}" for row in TRAINED)) for name in commands.trained)
     assert "start" in json.loads((tmp_path / "results" / "table1.json").read_text())["rows"]
+
+
+def test_more_seeds_and_jobs_are_no_other_settings(tmp_path: Path, commands: Commands) -> None:
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    kept = tmp_path / "runs" / "settings" / "preset.yaml"
+    assert "seeds: [0, 1, 2]\n" in kept.read_text()
+    kept.write_text("# another word\n" + kept.read_text().replace("[0, 1, 2]", "[0]\njobs: 2"))
+    commands.seen.clear()
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    assert not commands.seen
+
+
+def test_a_kill_while_settings_are_kept_leaves_a_folder_that_can_be_used(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", mock.Mock(side_effect=KeyboardInterrupt))
+        table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    table1.run_table1("cpu", tmp_path / "runs", tmp_path / "results", "make table1")
+    assert commands.trained
 
 
 def test_runs_of_other_settings_are_refused(tmp_path: Path, commands: Commands) -> None:

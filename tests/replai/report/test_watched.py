@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from replai.core.config import config_yaml
 from replai.core.errors import UserError
 from replai.objectives import ObjectiveConfig
 from replai.report.page import Inputs, write_report
+from replai.report.plots import _curve
 from replai.report.watched import (
     BACKWARD,
     FORWARD,
@@ -63,6 +65,7 @@ def test_a_run_keeps_its_moments_and_a_row_for_each_validation(
     text = page.read_text()
     assert text.count("<details") == 2 and text.count("<details open") == 1
     assert "after epoch 2" in text
+    assert "on held-out videos, after step 8" in text
 
 
 def test_rows_of_other_moments_are_dropped(small_root: Path, tmp_path: Path) -> None:
@@ -142,6 +145,24 @@ def test_what_the_page_cannot_read_or_write_is_one_line(tmp_path: Path) -> None:
             write_report(Inputs(tmp_path, f"{tmp_path}/probe", ""), f"{tmp_path}/page.html")
     with pytest.raises(UserError, match=r"metrics\.jsonl/page\.html"):
         write_report(Inputs(tmp_path, "", ""), f"{tmp_path}/metrics.jsonl/page.html")
+
+
+def test_names_in_a_probes_file_are_text_on_the_page(tmp_path: Path) -> None:
+    """It may be somebody else's: --probe takes URLs."""
+    (tmp_path / "config.yaml").write_text(config_yaml(tiny_run(Path("root"), tmp_path)))
+    (tmp_path / "metrics.jsonl").touch()
+    name = "<script>alert(1)</script>_top1"
+    fields = {name: 1.0, "intervals": {name: None}, "classes": {}, "protocol": {}}
+    (tmp_path / "probe.json").write_text(json.dumps({"trained": fields, "<script>": fields}))
+    write_report(Inputs(tmp_path, f"{tmp_path}/probe.json", ""), f"{tmp_path}/page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "<script" not in text and "&lt;script" in text
+
+
+def test_one_logged_row_is_seen() -> None:
+    axes = Figure().add_subplot()
+    _curve(axes, [{"step": 1, "loss": 2.0}], "loss")
+    assert [line.get_marker() for line in axes.lines] == ["o"]
 
 
 def test_the_nearest_come_first_and_ties_keep_their_order() -> None:

@@ -23,6 +23,16 @@ def test_a_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
     assert read_metrics(path) == [{"step": 1}]
 
 
+def test_damage_in_the_middle_costs_its_line_alone(tmp_path: Path) -> None:
+    """Also on resume, which writes the file anew."""
+    path = tmp_path / METRICS_NAME
+    lines = [json.dumps({"step": step}).encode() for step in (1, 2, 3, 4, 5)]
+    lines[1], lines[2], lines[3] = b"\0" * 12, b"\xff" + lines[2], b"4"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    MetricsLog(tmp_path, resumed_step=5).__exit__(None, None, None)
+    assert read_metrics(path) == [{"step": 1}, {"step": 5}]
+
+
 def test_a_pause_changes_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     clock = SimpleNamespace(perf_counter=lambda: now)
