@@ -235,10 +235,8 @@ def _claim(out: Path, configs: Path) -> None:
             raise UserError(f"{out} holds runs of other settings than {configs}; give another out")
         return
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, ignore_cleanup_errors=True) as folder:
-        for path in sorted(configs.glob("*.yaml")):
-            shutil.copy(path, folder)
-        Path(folder).rename(kept)  # all of them, or none
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        shutil.copytree(configs, Path(folder) / "settings").rename(kept)  # all of them, or none
 
 
 def _settings(folder: Path) -> dict[str, Any]:

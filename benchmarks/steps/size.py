@@ -25,7 +25,7 @@ class Size:
     """Of 52 s in the made-up world."""
     fed_steps: int = 30
     """In a turn."""
-    fed_rounds: int = 5
+    fed_rounds: int = 3
     decoded_batches: int = 3
     """From which the CPU of a moment is measured."""
     compiles: bool = True
@@ -41,7 +41,7 @@ DEMO = Size(
     ),
     objective=ObjectiveConfig(hidden_dim=128, out_dim=64),
     crop=CropConfig(size_pixels=64, min_short_side=72, max_short_side=96),
-    batch=32, steps=4, rounds=5, videos=8, fed_steps=20,
+    batch=32, steps=4, rounds=5, videos=8, fed_steps=20, fed_rounds=5,
 )  # fmt: skip
 """That of configs/demo.yaml."""
 TINY = Size(
